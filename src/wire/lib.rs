@@ -1,0 +1,5 @@
+//! What leaves a node: requests and replies between nodes, websocket commands and topics, audio frames.
+//!
+//! This crate must never know of sockets or actors. bincode lives in `codec` alone.
+
+pub mod request;

@@ -1,0 +1,1 @@
+//! aimg-tests
