@@ -23,6 +23,8 @@ impl Caller {
         if self.may(permission) {
             return Ok(());
         }
-        Err(Fault::Forbidden { detail: format!("role {} lacks the permission {permission}", self.role) })
+        Err(Fault::Forbidden {
+            detail: format!("role {} lacks the permission {permission}", self.role),
+        })
     }
 }

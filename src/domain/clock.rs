@@ -83,7 +83,11 @@ mod tests {
 
     #[test]
     fn a_time_is_shown_with_three_digits_and_read_back() {
-        for (millis, text) in [(0, "1970-01-01T00:00:00.000Z"), (1_795_401_193_681, "2026-11-23T02:33:13.681Z"), (-1, "1969-12-31T23:59:59.999Z")] {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_401_193_681, "2026-11-23T02:33:13.681Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] {
             assert_eq!(Timestamp(millis).to_string(), text);
             assert_eq!(text.parse::<Timestamp>(), Ok(Timestamp(millis)));
         }

@@ -121,6 +121,9 @@ pub struct Event {
 
 impl Event {
     pub fn position(&self) -> Position {
-        Position { epoch: self.epoch, offset: self.offset }
+        Position {
+            epoch: self.epoch,
+            offset: self.offset,
+        }
     }
 }

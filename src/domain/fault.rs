@@ -20,35 +20,73 @@ pub struct FieldFault {
 #[serde(tag = "fault", rename_all = "snake_case")]
 pub enum Fault {
     /// The request does not say what it must.
-    Invalid { fields: Vec<FieldFault> },
-    Unauthenticated { detail: String },
-    Forbidden { detail: String },
+    Invalid {
+        fields: Vec<FieldFault>,
+    },
+    Unauthenticated {
+        detail: String,
+    },
+    Forbidden {
+        detail: String,
+    },
     /// Also said of what exists but belongs to somebody else.
-    NotFound { what: String },
+    NotFound {
+        what: String,
+    },
     /// A value that must be unique is taken, or the thing is in a state that forbids this.
-    Conflict { detail: String },
+    Conflict {
+        detail: String,
+    },
     /// `If-Match` named another version than the stored one.
-    VersionMismatch { current: u64 },
+    VersionMismatch {
+        current: u64,
+    },
     /// `call already ended`
-    CallEnded { at: Option<Timestamp> },
+    CallEnded {
+        at: Option<Timestamp>,
+    },
     /// `not possible here: …`
-    NotPossibleHere { why: String },
+    NotPossibleHere {
+        why: String,
+    },
     /// `PBX link down since …`
-    PbxDown { since: Timestamp, reason: String },
+    PbxDown {
+        since: Timestamp,
+        reason: String,
+    },
     /// `the PBX refused: …`
-    PbxRefused { reason: String },
+    PbxRefused {
+        reason: String,
+    },
     /// The deadline passed; it is not known whether the thing was done.
-    Timeout { what: String },
-    Unavailable { what: String, retry_after_ms: u64 },
-    TooLarge { limit_bytes: u64 },
-    TooMany { detail: String, retry_after_ms: u64 },
+    Timeout {
+        what: String,
+    },
+    Unavailable {
+        what: String,
+        retry_after_ms: u64,
+    },
+    TooLarge {
+        limit_bytes: u64,
+    },
+    TooMany {
+        detail: String,
+        retry_after_ms: u64,
+    },
     /// Our own mistake. `reference` finds it in the log.
-    Internal { reference: String },
+    Internal {
+        reference: String,
+    },
 }
 
 impl Fault {
     pub fn invalid(field: impl Into<String>, expected: impl Into<String>) -> Fault {
-        Fault::Invalid { fields: vec![FieldFault { field: field.into(), expected: expected.into() }] }
+        Fault::Invalid {
+            fields: vec![FieldFault {
+                field: field.into(),
+                expected: expected.into(),
+            }],
+        }
     }
 
     pub fn not_found(what: impl Into<String>) -> Fault {
@@ -60,7 +98,10 @@ impl Fault {
     }
 
     pub fn unavailable(what: impl Into<String>) -> Fault {
-        Fault::Unavailable { what: what.into(), retry_after_ms: 1000 }
+        Fault::Unavailable {
+            what: what.into(),
+            retry_after_ms: 1000,
+        }
     }
 
     /// Stable code of RFC 9457 problems.

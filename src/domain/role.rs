@@ -37,8 +37,17 @@ impl Role {
             Role::TenantAdmin => !matches!(permission, P::TenantsCreate | P::ClusterRead | P::ClusterOperate | P::PlatformPbxs),
             Role::Operator => matches!(
                 permission,
-                P::TenantsRead | P::UsersReadSelf | P::PbxsRead | P::CallsRead | P::CallsMonitor | P::CallsControl | P::CallsOriginate
-                    | P::RecordingsRead | P::RecordingsCreate | P::EventsRead | P::SystemRead
+                P::TenantsRead
+                    | P::UsersReadSelf
+                    | P::PbxsRead
+                    | P::CallsRead
+                    | P::CallsMonitor
+                    | P::CallsControl
+                    | P::CallsOriginate
+                    | P::RecordingsRead
+                    | P::RecordingsCreate
+                    | P::EventsRead
+                    | P::SystemRead
             ),
             Role::Viewer => matches!(
                 permission,

@@ -44,35 +44,118 @@ pub enum Fact {
     NewChannel(Channel),
     /// `Newstate`, and what else carries a changed channel without a meaning of its own (`NewCallerid`,
     /// `NewConnectedLine`, `Newexten`, `NewAccountCode`).
-    ChannelChanged { channel: Channel, what: Changed },
-    ChannelRenamed { uniqueid: String, name: String },
-    DialBegin { from: Option<Channel>, to: Channel, dial_string: Option<String> },
-    DialEnd { from: Option<Channel>, to: Channel, status: DialStatus },
-    BridgeEntered { bridge: Bridge, channel: Channel },
-    BridgeLeft { bridge: Bridge, channel: Channel },
-    Held { channel: Channel },
-    Unheld { channel: Channel },
+    ChannelChanged {
+        channel: Channel,
+        what: Changed,
+    },
+    ChannelRenamed {
+        uniqueid: String,
+        name: String,
+    },
+    DialBegin {
+        from: Option<Channel>,
+        to: Channel,
+        dial_string: Option<String>,
+    },
+    DialEnd {
+        from: Option<Channel>,
+        to: Channel,
+        status: DialStatus,
+    },
+    BridgeEntered {
+        bridge: Bridge,
+        channel: Channel,
+    },
+    BridgeLeft {
+        bridge: Bridge,
+        channel: Channel,
+    },
+    Held {
+        channel: Channel,
+    },
+    Unheld {
+        channel: Channel,
+    },
     /// `DTMFEnd` received from the party.
-    Dtmf { channel: Channel, digit: char, duration_ms: u32 },
+    Dtmf {
+        channel: Channel,
+        digit: char,
+        duration_ms: u32,
+    },
     /// Somebody asked for the end; `None` where 22 sends no cause.
-    HangupRequested { channel: Channel, cause: Option<u16> },
-    HungUp { channel: Channel, cause: u16, cause_text: String },
-    BlindTransferred { transferer: Channel, transferee: Option<Channel>, exten: String, context: String },
-    AttendedTransferred { transferer: Channel, target: Option<Channel> },
-    Parked { channel: Channel, parker: Option<String>, space: Option<String> },
-    Unparked { channel: Channel, retriever: Channel },
-    QueueJoined { channel: Channel, queue: String },
-    QueueLeft { channel: Channel, queue: String },
-    QueueAbandoned { channel: Channel, queue: String, waited_s: u64 },
-    QueueAnswered { channel: Channel, queue: String, agent: Option<String>, waited_s: u64 },
-    LocalOptimized { one: Channel, two: Channel },
-    Muted { uniqueid: String, on: bool },
+    HangupRequested {
+        channel: Channel,
+        cause: Option<u16>,
+    },
+    HungUp {
+        channel: Channel,
+        cause: u16,
+        cause_text: String,
+    },
+    BlindTransferred {
+        transferer: Channel,
+        transferee: Option<Channel>,
+        exten: String,
+        context: String,
+    },
+    AttendedTransferred {
+        transferer: Channel,
+        target: Option<Channel>,
+    },
+    Parked {
+        channel: Channel,
+        parker: Option<String>,
+        space: Option<String>,
+    },
+    Unparked {
+        channel: Channel,
+        retriever: Channel,
+    },
+    QueueJoined {
+        channel: Channel,
+        queue: String,
+    },
+    QueueLeft {
+        channel: Channel,
+        queue: String,
+    },
+    QueueAbandoned {
+        channel: Channel,
+        queue: String,
+        waited_s: u64,
+    },
+    QueueAnswered {
+        channel: Channel,
+        queue: String,
+        agent: Option<String>,
+        waited_s: u64,
+    },
+    LocalOptimized {
+        one: Channel,
+        two: Channel,
+    },
+    Muted {
+        uniqueid: String,
+        on: bool,
+    },
     /// One report of Asterisk's own RTCP. Fractions and milliseconds as reported.
-    Rtcp { channel: Channel, report: RtcpReport },
+    Rtcp {
+        channel: Channel,
+        report: RtcpReport,
+    },
     /// `Cdr` event of the PBX, kept for comparison only.
-    Cdr { uniqueid: String, disposition: String, duration_s: u64, billsec: u64 },
+    Cdr {
+        uniqueid: String,
+        disposition: String,
+        duration_s: u64,
+        billsec: u64,
+    },
     /// ARI: the channel is in our stable application (`entered`), or left it.
-    Stasis { uniqueid: String, entered: bool, args: Vec<String> },
+    Stasis {
+        uniqueid: String,
+        entered: bool,
+        args: Vec<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +250,10 @@ impl Fact {
                 Some(from) => smallvec![from.uniqueid.as_str(), to.uniqueid.as_str()],
                 None => smallvec![to.uniqueid.as_str()],
             },
-            Fact::BlindTransferred { transferer, transferee: other, .. } | Fact::AttendedTransferred { transferer, target: other } => match other {
+            Fact::BlindTransferred {
+                transferer, transferee: other, ..
+            }
+            | Fact::AttendedTransferred { transferer, target: other } => match other {
                 Some(other) => smallvec![transferer.uniqueid.as_str(), other.uniqueid.as_str()],
                 None => smallvec![transferer.uniqueid.as_str()],
             },

@@ -21,7 +21,15 @@ const PREFIX: &str = "aimgx";
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}.{}.{}.{}.{}.{}", self.cluster, self.pbx, self.epoch, self.call.0.simple(), self.purpose)
+        write!(
+            f,
+            "{PREFIX}.{}.{}.{}.{}.{}",
+            self.cluster,
+            self.pbx,
+            self.epoch,
+            self.call.0.simple(),
+            self.purpose
+        )
     }
 }
 
@@ -53,7 +61,13 @@ mod tests {
 
     #[test]
     fn an_object_id_is_read_back_and_stays_short() {
-        let id = ObjectId { cluster: "c".repeat(16), pbx: "abcdefghij".into(), epoch: u64::MAX, call: CallId(Uuid::from_u128(7)), purpose: "tap-1-snoop-in".into() };
+        let id = ObjectId {
+            cluster: "c".repeat(16),
+            pbx: "abcdefghij".into(),
+            epoch: u64::MAX,
+            call: CallId(Uuid::from_u128(7)),
+            purpose: "tap-1-snoop-in".into(),
+        };
         assert_eq!(ObjectId::parse(&id.to_string()), Some(id.clone()));
         assert!(id.to_string().len() < 149);
         assert_eq!(ObjectId::parse("t22-1795401193.0"), None);

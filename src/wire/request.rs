@@ -21,14 +21,24 @@ pub struct Asked<T> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TenantRequest {
     /// Read the record again and connect, reconnect or change what it says.
-    ApplyPbx { pbx: PbxId },
+    ApplyPbx {
+        pbx: PbxId,
+    },
     /// Disconnect; sessions of the pbx end as `failed` with the reason.
-    DetachPbx { pbx: PbxId },
-    ApplyLink { link: PbxLinkId },
-    RemoveLink { link: PbxLinkId },
+    DetachPbx {
+        pbx: PbxId,
+    },
+    ApplyLink {
+        link: PbxLinkId,
+    },
+    RemoveLink {
+        link: PbxLinkId,
+    },
     PbxStatuses,
     /// Try an access that need not be saved.
-    TestPbx { access: Box<PbxAccess> },
+    TestPbx {
+        access: Box<PbxAccess>,
+    },
     Originate(Box<Originate>),
     /// Sessions that have not ended, newest first.
     ActiveCalls,
@@ -54,7 +64,12 @@ pub struct PbxAccess {
 
 impl From<&Pbx> for PbxAccess {
     fn from(pbx: &Pbx) -> PbxAccess {
-        PbxAccess { pbx: Some(pbx.id), ami: pbx.ami.clone(), ari: pbx.ari.clone(), media: pbx.media.clone() }
+        PbxAccess {
+            pbx: Some(pbx.id),
+            ami: pbx.ami.clone(),
+            ari: pbx.ari.clone(),
+            media: pbx.media.clone(),
+        }
     }
 }
 
@@ -105,16 +120,27 @@ pub enum CallAction {
     Answer,
     Hangup,
     /// Stops what this leg says from being heard (and, for `both`, what it hears).
-    Mute { leg: Option<String>, direction: MuteDirection },
-    Unmute { leg: Option<String>, direction: MuteDirection },
+    Mute {
+        leg: Option<String>,
+        direction: MuteDirection,
+    },
+    Unmute {
+        leg: Option<String>,
+        direction: MuteDirection,
+    },
     /// 0-9 * # A-D, at most 64.
-    Dtmf { leg: Option<String>, digits: String },
+    Dtmf {
+        leg: Option<String>,
+        digits: String,
+    },
     StartRecording,
     StopRecording,
     PauseRecording,
     ResumeRecording,
     /// Known, but opened by a later issue: always `not possible here` with the reason.
-    Other { action: String },
+    Other {
+        action: String,
+    },
 }
 
 impl CallAction {
