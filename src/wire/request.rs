@@ -2,7 +2,6 @@
 //! another node, with the caller and the time that is left. Reply ports are only in the local envelope.
 
 use aimg_domain::call::{ActionName, BlindInterval, CallSession};
-use aimg_domain::link::PbxLink;
 use aimg_domain::pbx::{AmiAccess, AriAccess, MediaAccess, Pbx, PbxStatus, PbxTest};
 use aimg_domain::{CallId, Caller, PbxId, PbxLinkId, RecordingId, TenantId};
 use serde::{Deserialize, Serialize};
