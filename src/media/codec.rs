@@ -189,7 +189,9 @@ mod tests {
     }
 
     fn tone(rate: u32, hertz: f64, samples: usize) -> Vec<i16> {
-        (0..samples).map(|n| (8000.0 * (std::f64::consts::TAU * hertz * n as f64 / f64::from(rate)).sin()) as i16).collect()
+        (0..samples)
+            .map(|n| (8000.0 * (std::f64::consts::TAU * hertz * n as f64 / f64::from(rate)).sin()) as i16)
+            .collect()
     }
 
     /// Signal to noise in dB at the best delay (G.722's filters delay by 22 samples or so).

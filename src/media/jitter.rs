@@ -34,10 +34,15 @@ pub struct Arrival<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Released now or later. `restarted`: the first of a new sequence.
-    Accepted { sequence: u64, restarted: bool },
+    Accepted {
+        sequence: u64,
+        restarted: bool,
+    },
     Duplicate,
     /// Its hole was given up before it came.
-    Late { sequence: u64 },
+    Late {
+        sequence: u64,
+    },
     /// Far off the sequence; believed when its successor follows.
     Doubtful,
 }
@@ -173,7 +178,13 @@ impl Jitter {
 
     /// Gives up holes that were waited for long enough.
     pub fn tick(&mut self, now: Duration, out: &mut impl Release) {
-        while self.held.iter().map(|held| held.at).min().is_some_and(|since| now.saturating_sub(since) >= self.hold) {
+        while self
+            .held
+            .iter()
+            .map(|held| held.at)
+            .min()
+            .is_some_and(|since| now.saturating_sub(since) >= self.hold)
+        {
             self.give_up(out);
         }
     }
@@ -242,7 +253,13 @@ impl Jitter {
     fn release_held(&mut self, out: &mut impl Release) {
         while self.held.front().is_some_and(|held| Some(held.sequence) == self.next) {
             let Some(held) = self.held.pop_front() else { return };
-            let arrival = Arrival { header: held.header, payload: &held.payload, samples: held.samples, clock_rate: held.clock_rate, at: held.at };
+            let arrival = Arrival {
+                header: held.header,
+                payload: &held.payload,
+                samples: held.samples,
+                clock_rate: held.clock_rate,
+                at: held.at,
+            };
             self.release(held.sequence, &arrival, out);
         }
     }
@@ -282,7 +299,11 @@ impl Jitter {
                     out.gap(self.media_time, gap, FrameKind::Resync, arrival.at);
                     self.media_time += gap;
                 }
-                self.anchor = Some(Anchor { timestamp, media_time: self.media_time, clock_rate: arrival.clock_rate });
+                self.anchor = Some(Anchor {
+                    timestamp,
+                    media_time: self.media_time,
+                    clock_rate: arrival.clock_rate,
+                });
             }
         }
     }

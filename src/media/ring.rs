@@ -70,7 +70,10 @@ impl FrameRing {
     pub fn writer(self: &Arc<Self>) -> RingWriter {
         let mut writing = self.writing.lock();
         writing.generation += 1;
-        RingWriter { ring: self.clone(), generation: writing.generation }
+        RingWriter {
+            ring: self.clone(),
+            generation: writing.generation,
+        }
     }
 
     /// A reader of what comes from now on.
@@ -142,7 +145,15 @@ impl RingWriter {
 
 impl Frame {
     fn empty() -> Frame {
-        Frame { seq: 0, media_time: 0, rate: 0, kind: FrameKind::Silence, samples: 0, audio: Vec::new(), received_at: Duration::ZERO }
+        Frame {
+            seq: 0,
+            media_time: 0,
+            rate: 0,
+            kind: FrameKind::Silence,
+            samples: 0,
+            audio: Vec::new(),
+            received_at: Duration::ZERO,
+        }
     }
 
     fn fill(&mut self, seq: u64, head: FrameHead, audio: &[i16]) {

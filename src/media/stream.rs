@@ -27,7 +27,11 @@ pub struct StreamConfig {
 
 impl StreamConfig {
     pub fn new(rate: u32) -> StreamConfig {
-        StreamConfig { rate, hold: Duration::from_millis(60), interval: Duration::from_secs(5) }
+        StreamConfig {
+            rate,
+            hold: Duration::from_millis(60),
+            interval: Duration::from_secs(5),
+        }
     }
 }
 
@@ -75,7 +79,13 @@ impl StreamCore {
             sender: Sender::default(),
             jitter: Jitter::new(config.rate, config.hold),
             timestamp: TimestampExtender::default(),
-            decoding: Decoding { rate: config.rate, codec: None, decoded: Vec::new(), resampled: Vec::new(), level: Level::default() },
+            decoding: Decoding {
+                rate: config.rate,
+                codec: None,
+                decoded: Vec::new(),
+                resampled: Vec::new(),
+                level: Level::default(),
+            },
             meter: QualityMeter::new(config.interval, config.hold),
             level: Level::default(),
             counts: StreamCounts::default(),
@@ -92,7 +102,12 @@ impl StreamCore {
 
     pub fn counts(&self) -> StreamCounts {
         let jitter = self.jitter.counts();
-        StreamCounts { ssrc: self.sender.ssrc(), ssrc_changes: self.sender.changes(), jitter, ..self.counts }
+        StreamCounts {
+            ssrc: self.sender.ssrc(),
+            ssrc_changes: self.sender.changes(),
+            jitter,
+            ..self.counts
+        }
     }
 
     pub fn quality(&self) -> QualityTotal {
@@ -136,7 +151,13 @@ impl StreamCore {
     /// Gives up holes, closes intervals. At least every few hundred ms, and every few ms while [`StreamCore::is_holding`].
     pub fn tick(&mut self, now: Duration, out: &mut impl Output) -> Option<QualityInterval> {
         let before = self.jitter.counts();
-        self.jitter.tick(now, &mut Releasing { decoding: &mut self.decoding, out });
+        self.jitter.tick(
+            now,
+            &mut Releasing {
+                decoding: &mut self.decoding,
+                out,
+            },
+        );
         self.measure_released(before);
         self.meter.tick(now)
     }
@@ -145,7 +166,10 @@ impl StreamCore {
         match self.sender.judge(packet.header.ssrc) {
             Trust::Known => {}
             Trust::New => {
-                self.jitter.restart_sequence(&mut Releasing { decoding: &mut self.decoding, out });
+                self.jitter.restart_sequence(&mut Releasing {
+                    decoding: &mut self.decoding,
+                    out,
+                });
                 self.timestamp.reset();
                 self.decoding.codec = None;
             }
@@ -155,9 +179,21 @@ impl StreamCore {
             }
         }
         let (samples, clock_rate) = self.length(packet);
-        let arrival = Arrival { header: packet.header, payload: packet.payload, samples, clock_rate, at };
+        let arrival = Arrival {
+            header: packet.header,
+            payload: packet.payload,
+            samples,
+            clock_rate,
+            at,
+        };
         let before = self.jitter.counts();
-        let verdict = self.jitter.push(&arrival, &mut Releasing { decoding: &mut self.decoding, out });
+        let verdict = self.jitter.push(
+            &arrival,
+            &mut Releasing {
+                decoding: &mut self.decoding,
+                out,
+            },
+        );
         self.measure_released(before);
         self.measure(&arrival, verdict);
         self.counts.packets += 1;
@@ -218,9 +254,15 @@ impl StreamCore {
 impl Decoding {
     /// Exactly `samples` of audio.
     fn decode(&mut self, header: &Header, payload: &[u8], samples: u64) -> &[i16] {
-        let PayloadKind::Audio(codec) = PayloadKind::of(header.payload_type) else { return &[] };
+        let PayloadKind::Audio(codec) = PayloadKind::of(header.payload_type) else {
+            return &[];
+        };
         if self.codec.as_ref().is_none_or(|(known, ..)| *known != codec) {
-            let resampler = if codec.sample_rate() == self.rate { None } else { Resampler::new(codec.sample_rate(), self.rate) };
+            let resampler = if codec.sample_rate() == self.rate {
+                None
+            } else {
+                Resampler::new(codec.sample_rate(), self.rate)
+            };
             self.codec = Some((codec, Decoder::new(codec), resampler));
         }
         let Some((_, decoder, resampler)) = &mut self.codec else { return &[] };
@@ -244,12 +286,27 @@ impl<O: Output> Release for Releasing<'_, O> {
     fn packet(&mut self, media_time: u64, arrival: &Arrival<'_>) {
         let rate = self.decoding.rate;
         let audio = self.decoding.decode(&arrival.header, arrival.payload, arrival.samples);
-        let head = FrameHead { media_time, rate, kind: FrameKind::Audio, samples: arrival.samples, received_at: arrival.at };
+        let head = FrameHead {
+            media_time,
+            rate,
+            kind: FrameKind::Audio,
+            samples: arrival.samples,
+            received_at: arrival.at,
+        };
         self.out.frame(head, audio);
     }
 
     fn gap(&mut self, media_time: u64, samples: u64, kind: FrameKind, at: Duration) {
-        self.out.frame(FrameHead { media_time, rate: self.decoding.rate, kind, samples, received_at: at }, &[]);
+        self.out.frame(
+            FrameHead {
+                media_time,
+                rate: self.decoding.rate,
+                kind,
+                samples,
+                received_at: at,
+            },
+            &[],
+        );
     }
 }
 

@@ -50,7 +50,11 @@ impl Level {
 }
 
 fn dbov(amplitude: f64) -> f64 {
-    if amplitude <= 0.0 { SILENCE_DBOV } else { (20.0 * (amplitude / FULL_SCALE).log10()).max(SILENCE_DBOV) }
+    if amplitude <= 0.0 {
+        SILENCE_DBOV
+    } else {
+        (20.0 * (amplitude / FULL_SCALE).log10()).max(SILENCE_DBOV)
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +63,9 @@ mod tests {
 
     #[test]
     fn levels_are_those_of_the_definition() {
-        let sine: Vec<i16> = (0..8000).map(|n| (32767.0 * (std::f64::consts::TAU * 400.0 * f64::from(n) / 8000.0).sin()) as i16).collect();
+        let sine: Vec<i16> = (0..8000)
+            .map(|n| (32767.0 * (std::f64::consts::TAU * 400.0 * f64::from(n) / 8000.0).sin()) as i16)
+            .collect();
         for (audio, mean, peak) in [
             (vec![i16::MIN; 160], 0.0, 0.0),
             (sine, -3.01, 0.0),

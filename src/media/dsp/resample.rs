@@ -28,7 +28,13 @@ impl Resampler {
             _ if to.checked_mul(2)? == from => HALVING_WINDOW,
             _ => return None,
         };
-        Some(Resampler { from, to, window, line: vec![0; window - 1], odd: false })
+        Some(Resampler {
+            from,
+            to,
+            window,
+            line: vec![0; window - 1],
+            odd: false,
+        })
     }
 
     /// Appends the result to `out`: from 8 to 16 kHz exactly twice as many samples; the other way half of what was put in so far, rounded up.
@@ -54,7 +60,11 @@ impl Resampler {
 /// The sample halfway between the two in the middle of 16.
 fn between(window: &[i16]) -> i16 {
     let middle = window.len() / 2;
-    let sum: i64 = TAPS.iter().enumerate().map(|(i, &tap)| 2 * i64::from(tap) * (i64::from(window[middle - 1 - i]) + i64::from(window[middle + i]))).sum();
+    let sum: i64 = TAPS
+        .iter()
+        .enumerate()
+        .map(|(i, &tap)| 2 * i64::from(tap) * (i64::from(window[middle - 1 - i]) + i64::from(window[middle + i])))
+        .sum();
     rounded(sum)
 }
 
@@ -80,7 +90,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn tone(rate: u32, hertz: f64) -> Vec<i16> {
-        (0..rate).map(|n| (10_000.0 * (std::f64::consts::TAU * hertz * f64::from(n) / f64::from(rate)).sin()) as i16).collect()
+        (0..rate)
+            .map(|n| (10_000.0 * (std::f64::consts::TAU * hertz * f64::from(n) / f64::from(rate)).sin()) as i16)
+            .collect()
     }
 
     fn resampled(from: u32, to: u32, input: &[i16]) -> Vec<i16> {
@@ -97,7 +109,12 @@ mod tests {
 
     #[test]
     fn speech_passes_unchanged_in_level_and_what_cannot_be_kept_is_gone() {
-        for (from, to, hertz, change_db) in [(8000, 16000, 300.0, 0.0), (8000, 16000, 3000.0, 0.0), (16000, 8000, 1000.0, 0.0), (16000, 8000, 3200.0, 0.0)] {
+        for (from, to, hertz, change_db) in [
+            (8000, 16000, 300.0, 0.0),
+            (8000, 16000, 3000.0, 0.0),
+            (16000, 8000, 1000.0, 0.0),
+            (16000, 8000, 3200.0, 0.0),
+        ] {
             let input = tone(from, hertz);
             let change = level_dbov(&resampled(from, to, &input)) - level_dbov(&input);
             assert!((change - change_db).abs() < 0.2, "{from} to {to} at {hertz}: {change} dB");

@@ -69,7 +69,11 @@ impl Sums {
     }
 
     fn percent(&self, packets: u64) -> f64 {
-        if self.expected == 0 { 0.0 } else { (100.0 * packets as f64 / self.expected as f64).min(100.0) }
+        if self.expected == 0 {
+            0.0
+        } else {
+            (100.0 * packets as f64 / self.expected as f64).min(100.0)
+        }
     }
 
     fn burst_ratio(&self) -> f64 {

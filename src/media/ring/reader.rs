@@ -38,7 +38,10 @@ impl Clone for FrameReader {
 
 impl fmt::Debug for FrameReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameReader").field("next", &self.next).field("written", &self.ring.written()).finish()
+        f.debug_struct("FrameReader")
+            .field("next", &self.next)
+            .field("written", &self.ring.written())
+            .finish()
     }
 }
 

@@ -5,7 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Wake, Waker};
 
 fn head(media_time: u64) -> FrameHead {
-    FrameHead { media_time, rate: 8000, kind: FrameKind::Audio, samples: 2, received_at: Duration::ZERO }
+    FrameHead {
+        media_time,
+        rate: 8000,
+        kind: FrameKind::Audio,
+        samples: 2,
+        received_at: Duration::ZERO,
+    }
 }
 
 fn write(writer: &RingWriter, n: u64) {
@@ -66,9 +72,16 @@ fn a_waiting_task_is_woken_by_a_frame_and_by_the_end() {
     for end in [false, true] {
         assert!(reader.poll_read(&mut Context::from_waker(&waker)).is_pending());
         assert!(!flag.0.swap(false, Ordering::SeqCst));
-        if end { ring.close() } else { write(&writer, 0) }
+        if end {
+            ring.close()
+        } else {
+            write(&writer, 0)
+        }
         assert!(flag.0.swap(false, Ordering::SeqCst), "not woken");
-        assert!(matches!((reader.poll_read(&mut Context::from_waker(&waker)), end), (Poll::Ready(Read::Frame(_)), false) | (Poll::Ready(Read::Closed), true)));
+        assert!(matches!(
+            (reader.poll_read(&mut Context::from_waker(&waker)), end),
+            (Poll::Ready(Read::Frame(_)), false) | (Poll::Ready(Read::Closed), true)
+        ));
     }
 }
 

@@ -73,7 +73,10 @@ impl<'a> Packet<'a> {
             start += 4 + 4 * usize::from(u16_at(datagram, start + 2)?);
         }
         let body = datagram.get(start..).ok_or(ParseError::Short)?;
-        Ok(Packet { header, payload: unpadded(datagram[0] & 0x20 != 0, body)? })
+        Ok(Packet {
+            header,
+            payload: unpadded(datagram[0] & 0x20 != 0, body)?,
+        })
     }
 }
 
@@ -104,7 +107,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const HEADER: Header = Header { marker: true, payload_type: 118, sequence: 0xfffe, timestamp: 0x1234_5678, ssrc: 0xdead_beef };
+    const HEADER: Header = Header {
+        marker: true,
+        payload_type: 118,
+        sequence: 0xfffe,
+        timestamp: 0x1234_5678,
+        ssrc: 0xdead_beef,
+    };
 
     fn packet(first: u8, rest: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();

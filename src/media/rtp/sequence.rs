@@ -107,7 +107,9 @@ mod tests {
         assert_eq!(extender.extend(30000), Extended::Doubtful);
         assert_eq!(continued(&mut extender, 11), first + 1);
         assert_eq!(extender.extend(30001), Extended::Doubtful, "11 in between: not in a row");
-        let Extended::Restarted(second) = extender.extend(30002) else { panic!("not believed") };
+        let Extended::Restarted(second) = extender.extend(30002) else {
+            panic!("not believed")
+        };
         assert!(second > first + 65536);
         assert_eq!(continued(&mut extender, 30003), second + 1);
     }
