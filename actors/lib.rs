@@ -1,1 +1,3 @@
 //! aimg-actors
+
+pub mod calls;
