@@ -100,9 +100,31 @@ pub struct Response {
 }
 
 impl Response {
-    /// Anything but `Response: Error` (`Success`, `Goodbye`, `Pong` of old versions, `Follows`).
+    /// Anything but `Response: Error` (`Success`, `Goodbye`, `Follows`); of an originate that waited, whether it
+    /// was answered.
     pub fn succeeded(&self) -> bool {
-        self.message.response().is_some_and(|response| !response.eq_ignore_ascii_case("error"))
+        let refused = |response: &str| response.eq_ignore_ascii_case("error") || response.eq_ignore_ascii_case("failure");
+        self.message.response().is_some_and(|response| !refused(response)) && !self.outcome().and_then(Message::response).is_some_and(refused)
+    }
+
+    /// The `OriginateResponse` of an originate that waited.
+    pub fn outcome(&self) -> Option<&Message> {
+        self.events.last().filter(|event| event.event() == Some("OriginateResponse"))
+    }
+
+    /// Why it did not succeed, in words.
+    pub fn refusal(&self) -> String {
+        match self.outcome().and_then(|outcome| outcome.get("Reason")) {
+            Some(reason) => match reason {
+                "0" => "the channel could not be made: its id is in use, or there is no such endpoint".to_owned(),
+                "1" => "hung up by the other side".to_owned(),
+                "3" => "not answered in time".to_owned(),
+                "5" => "busy".to_owned(),
+                "8" => "congestion, or not reachable".to_owned(),
+                reason => format!("not answered (reason {reason})"),
+            },
+            None => self.text().to_owned(),
+        }
     }
 
     /// Asterisk's words, such as `No such channel`.
