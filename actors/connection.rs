@@ -1,0 +1,20 @@
+use crate::platform::NewConnection;
+use aimg_actor_kit::*;
+#[derive(Clone)]
+pub struct ConnectionDeps;
+pub struct ConnectionSupervisor;
+pub enum ConnectionSupervisorMessage {
+    Accept(Box<NewConnection>),
+}
+impl ConnectionSupervisor {
+    pub fn new(_: ConnectionDeps) -> Self {
+        Self
+    }
+}
+impl Dispatch for ConnectionSupervisor {
+    type Message = ConnectionSupervisorMessage;
+    const KIND: &'static str = "connections";
+    async fn handle(&mut self, _: Self::Message, _: &mut Context<Self>) -> Result<(), ActorError> {
+        Ok(())
+    }
+}
