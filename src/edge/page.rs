@@ -32,6 +32,17 @@ pub struct List<T> {
     pub results: Vec<T>,
 }
 
+impl<T> List<T> {
+    pub fn map<U>(self, shown: impl FnMut(T) -> U) -> List<U> {
+        List {
+            count: self.count,
+            next: self.next,
+            previous: self.previous,
+            results: self.results.into_iter().map(shown).collect(),
+        }
+    }
+}
+
 /// Which part of a list is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
