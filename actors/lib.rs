@@ -3,4 +3,5 @@
 //! Nobody outside holds an address: callers use [`platform::Platform`] with the tenant taken from the caller.
 //! This crate must never know of HTTP or of a database driver.
 
+pub mod calls;
 pub mod platform;

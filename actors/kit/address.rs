@@ -1,6 +1,6 @@
 //! How an actor is reached. Typed handles are built on this; it stays valid over restarts.
 
-use crate::queue::{Queue, Refused};
+use crate::queue::{Overflow, Queue, Refused};
 use crate::shell::Packet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,18 @@ pub enum CallError {
 }
 
 impl<M: Send + 'static> Address<M> {
+    /// A mailbox whose actor comes later: see `Context::spawn_with`.
+    pub fn prepare(bound: usize, overflow: Overflow) -> Address<M> {
+        Address {
+            queue: Arc::new(Queue::new(bound, overflow)),
+        }
+    }
+
+    /// No more messages; what waits is dropped, and with it the reply ports inside.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
     pub fn cast(&self, message: M) -> Result<(), Refused> {
         self.queue.push(message)
     }

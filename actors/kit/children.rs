@@ -36,14 +36,26 @@ pub enum Exhausted {
 
 impl Restart {
     /// 3 in 15 s, then degraded: the parts of a call.
-    pub const PART: Restart =
-        Restart::OnFailure(Budget { restarts: 3, window: Duration::from_secs(15), wait: Duration::from_millis(50), exhausted: Exhausted::Degrade });
+    pub const PART: Restart = Restart::OnFailure(Budget {
+        restarts: 3,
+        window: Duration::from_secs(15),
+        wait: Duration::from_millis(50),
+        exhausted: Exhausted::Degrade,
+    });
     /// 10 a minute, then the parent: what a tenant or a node cannot be without.
-    pub const PILLAR: Restart =
-        Restart::OnFailure(Budget { restarts: 10, window: Duration::from_secs(60), wait: Duration::from_millis(100), exhausted: Exhausted::Escalate });
+    pub const PILLAR: Restart = Restart::OnFailure(Budget {
+        restarts: 10,
+        window: Duration::from_secs(60),
+        wait: Duration::from_millis(100),
+        exhausted: Exhausted::Escalate,
+    });
     /// For ever: links to the outside.
-    pub const FOR_EVER: Restart =
-        Restart::OnFailure(Budget { restarts: u32::MAX, window: Duration::from_secs(60), wait: Duration::from_millis(250), exhausted: Exhausted::Degrade });
+    pub const FOR_EVER: Restart = Restart::OnFailure(Budget {
+        restarts: u32::MAX,
+        window: Duration::from_secs(60),
+        wait: Duration::from_millis(250),
+        exhausted: Exhausted::Degrade,
+    });
 }
 
 pub(crate) type Respawn = Arc<dyn Fn(ActorCell) -> BoxFuture<'static, Result<ActorCell, String>> + Send + Sync>;
@@ -94,7 +106,11 @@ impl Child {
         }
         let recent = u32::try_from(self.times.len()).unwrap_or(u32::MAX);
         if recent >= budget.restarts {
-            return if budget.exhausted == Exhausted::Escalate { Verdict::Escalate } else { Verdict::Degrade };
+            return if budget.exhausted == Exhausted::Escalate {
+                Verdict::Escalate
+            } else {
+                Verdict::Degrade
+            };
         }
         self.times.push_back(now);
         if recent == 0 {

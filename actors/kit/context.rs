@@ -59,13 +59,54 @@ impl<D: Dispatch> Context<D> {
         F: Fn(Address<C::Message>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<C, ActorError>> + Send + 'static,
     {
+        let mailbox = Address::prepare(C::BOUND, C::OVERFLOW);
+        let close = closer(mailbox.queue.clone());
+        self.spawn_from(mailbox, close, subject.into(), restart, make).await
+    }
+
+    /// Like [`Context::spawn`], for a mailbox that others may have written to already. It is closed by whoever
+    /// prepared it (`Address::close`), not with me: it can outlive a crash of mine.
+    pub async fn spawn_with<C, F, Fut>(
+        &mut self,
+        mailbox: Address<C::Message>,
+        subject: impl Into<String>,
+        restart: Restart,
+        make: F,
+    ) -> Result<Address<C::Message>, ActorError>
+    where
+        C: Dispatch,
+        F: Fn(Address<C::Message>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<C, ActorError>> + Send + 'static,
+    {
+        self.spawn_from(mailbox, Box::new(|| ()), subject.into(), restart, make).await
+    }
+
+    async fn spawn_from<C, F, Fut>(
+        &mut self,
+        mailbox: Address<C::Message>,
+        close: Box<dyn Fn() + Send>,
+        subject: String,
+        restart: Restart,
+        make: F,
+    ) -> Result<Address<C::Message>, ActorError>
+    where
+        C: Dispatch,
+        F: Fn(Address<C::Message>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<C, ActorError>> + Send + 'static,
+    {
         let make: Make<C> = Arc::new(move |address| Box::pin(make(address)));
         let parent = Some(self.entry.id());
-        let prepared = Prepared::<C>::new(&self.tree, subject.into(), parent, make);
+        let prepared = Prepared::<C>::new(&self.tree, mailbox.queue, close, subject, parent, make);
         let respawn = prepared.respawn();
         let cell = respawn(self.cell.clone()).await.map_err(ActorError)?;
         let address = Address { queue: prepared.queue.clone() };
-        let child = Child { entry: prepared.entry, restart, respawn, times: VecDeque::new(), guard: prepared.guard };
+        let child = Child {
+            entry: prepared.entry,
+            restart,
+            respawn,
+            times: VecDeque::new(),
+            guard: prepared.guard,
+        };
         self.children.running.insert(cell.get_id(), child);
         Ok(address)
     }
@@ -86,10 +127,15 @@ struct Prepared<C: Dispatch> {
 }
 
 impl<C: Dispatch> Prepared<C> {
-    fn new(tree: &Tree, subject: String, parent: Option<String>, make: Make<C>) -> Prepared<C> {
-        let queue = Arc::new(Queue::new(C::BOUND, C::OVERFLOW));
-        let changing =
-            Changing { since: tree.now(), state: ActorState::Starting, restarts: VecDeque::new(), note: None, runner: None, ordered: None };
+    fn new(tree: &Tree, queue: Arc<Queue<C::Message>>, close: Box<dyn Fn() + Send>, subject: String, parent: Option<String>, make: Make<C>) -> Prepared<C> {
+        let changing = Changing {
+            since: tree.now(),
+            state: ActorState::Starting,
+            restarts: VecDeque::new(),
+            note: None,
+            runner: None,
+            ordered: None,
+        };
         let entry = tree.register(Entry {
             kind: C::KIND,
             subject,
@@ -99,13 +145,28 @@ impl<C: Dispatch> Prepared<C> {
             overflow: queue.overflow(),
             changing: Mutex::new(changing),
         });
-        let guard = ChildGuard { tree: tree.clone(), entry: entry.clone(), close: closer(queue.clone()) };
-        Prepared { queue, entry, guard, make, tree: tree.clone() }
+        let guard = ChildGuard {
+            tree: tree.clone(),
+            entry: entry.clone(),
+            close,
+        };
+        Prepared {
+            queue,
+            entry,
+            guard,
+            make,
+            tree: tree.clone(),
+        }
     }
 
     fn begin(&self) -> impl Fn() -> Begin<C> + Send + Sync + 'static {
         let (make, queue, entry, tree) = (self.make.clone(), self.queue.clone(), self.entry.clone(), self.tree.clone());
-        move || Begin { make: make.clone(), queue: queue.clone(), entry: entry.clone(), tree: tree.clone() }
+        move || Begin {
+            make: make.clone(),
+            queue: queue.clone(),
+            entry: entry.clone(),
+            tree: tree.clone(),
+        }
     }
 
     fn respawn(&self) -> crate::children::Respawn {
@@ -148,9 +209,15 @@ impl Tree {
         Fut: Future<Output = Result<D, ActorError>> + Send + 'static,
     {
         let make: Make<D> = Arc::new(move |address| Box::pin(make(address)));
-        let prepared = Prepared::<D>::new(self, subject.into(), None, make);
+        let mailbox = Address::prepare(D::BOUND, D::OVERFLOW);
+        let close = closer(mailbox.queue.clone());
+        let prepared = Prepared::<D>::new(self, mailbox.queue, close, subject.into(), None, make);
         let spawned = Actor::spawn(None, Shell::<D>::new(), prepared.begin()()).await;
         let (actor, _) = spawned.map_err(|error| ActorError(error.to_string()))?;
-        Ok(Root { address: Address { queue: prepared.queue.clone() }, cell: actor.get_cell(), _guard: prepared.guard })
+        Ok(Root {
+            address: Address { queue: prepared.queue.clone() },
+            cell: actor.get_cell(),
+            _guard: prepared.guard,
+        })
     }
 }

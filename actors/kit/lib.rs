@@ -81,3 +81,6 @@ impl fmt::Display for ActorError {
 }
 
 impl std::error::Error for ActorError {}
+
+#[cfg(test)]
+mod tests;

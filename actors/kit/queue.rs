@@ -68,8 +68,18 @@ pub(crate) struct Queue<M> {
 
 impl<M> Queue<M> {
     pub fn new(bound: usize, overflow: Overflow) -> Queue<M> {
-        let inside = Inside { waiting: VecDeque::new(), runner: None, closed: false };
-        Queue { inside: Mutex::new(inside), woken: AtomicBool::new(false), bound, overflow, counters: Default::default() }
+        let inside = Inside {
+            waiting: VecDeque::new(),
+            runner: None,
+            closed: false,
+        };
+        Queue {
+            inside: Mutex::new(inside),
+            woken: AtomicBool::new(false),
+            bound,
+            overflow,
+            counters: Default::default(),
+        }
     }
 
     pub fn push(&self, message: M) -> Result<(), Refused> {

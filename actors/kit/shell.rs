@@ -74,7 +74,15 @@ impl<D: Dispatch> Actor for Shell<D> {
         let address = Address { queue: queue.clone() };
         let dispatch = make(address.clone()).await?;
         let attachment = Attachment { queue, entry: entry.clone() };
-        let context = Context { cell: myself.get_cell(), address, tree, entry, children: Children::default(), attachment, stopping: false };
+        let context = Context {
+            cell: myself.get_cell(),
+            address,
+            tree,
+            entry,
+            children: Children::default(),
+            attachment,
+            stopping: false,
+        };
         Ok(Running { dispatch, context })
     }
 
@@ -118,7 +126,11 @@ impl<D: Dispatch> Running<D> {
     async fn run_batch(&mut self, myself: &ActorRef<Packet>) -> Result<(), ActorProcessingErr> {
         for _ in 0..BATCH {
             let Some(message) = self.context.attachment.queue.pop() else { return Ok(()) };
-            let mut counted = Counted { queue: self.context.attachment.queue.clone(), begun: Instant::now(), ok: false };
+            let mut counted = Counted {
+                queue: self.context.attachment.queue.clone(),
+                begun: Instant::now(),
+                ok: false,
+            };
             self.dispatch.handle(message, &mut self.context).await?;
             counted.ok = true;
             drop(counted);
@@ -139,7 +151,9 @@ impl<D: Dispatch> Running<D> {
     }
 
     async fn child_failed(&mut self, myself: &ActorRef<Packet>, id: ActorId, cause: String) -> Result<(), ActorProcessingErr> {
-        let Some(child) = self.context.children.running.remove(&id) else { return Ok(()) };
+        let Some(child) = self.context.children.running.remove(&id) else {
+            return Ok(());
+        };
         self.judge(myself, child, cause).await
     }
 
@@ -184,7 +198,9 @@ impl<D: Dispatch> Running<D> {
     }
 
     async fn respawn(&mut self, myself: &ActorRef<Packet>, ticket: u64) -> Result<(), ActorProcessingErr> {
-        let Some(child) = self.context.children.waiting.remove(&ticket) else { return Ok(()) };
+        let Some(child) = self.context.children.waiting.remove(&ticket) else {
+            return Ok(());
+        };
         match (child.respawn)(self.context.cell.clone()).await {
             Ok(cell) => {
                 self.context.children.running.insert(cell.get_id(), child);
@@ -195,7 +211,9 @@ impl<D: Dispatch> Running<D> {
     }
 
     async fn child_finished(&mut self, id: ActorId) -> Result<(), ActorProcessingErr> {
-        let Some(child) = self.context.children.running.remove(&id) else { return Ok(()) };
+        let Some(child) = self.context.children.running.remove(&id) else {
+            return Ok(());
+        };
         let gone = gone(&child, None, false);
         drop(child);
         Ok(self.dispatch.child_gone(gone, &mut self.context).await?)
@@ -203,7 +221,13 @@ impl<D: Dispatch> Running<D> {
 }
 
 fn gone(child: &Child, cause: Option<String>, degraded: bool) -> ChildGone {
-    ChildGone { id: child.entry.id(), kind: child.entry.kind, subject: child.entry.subject.clone(), cause, degraded }
+    ChildGone {
+        id: child.entry.id(),
+        kind: child.entry.kind,
+        subject: child.entry.subject.clone(),
+        cause,
+        degraded,
+    }
 }
 
 /// Counts a message also when its handler panics.
@@ -222,7 +246,11 @@ impl<M> Drop for Counted<M> {
 pub(crate) async fn stop_all(cell: &ActorCell, children: &mut Children) {
     children.waiting.clear();
     // Stop by our own packet, so that each child stops its own children first and runs `stopping`.
-    let runners: Vec<_> = children.running.values().filter_map(|child| child.entry.changing.lock().runner.clone()).collect();
+    let runners: Vec<_> = children
+        .running
+        .values()
+        .filter_map(|child| child.entry.changing.lock().runner.clone())
+        .collect();
     let waits: Vec<_> = runners
         .into_iter()
         .map(|runner| async move {

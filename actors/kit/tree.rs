@@ -78,7 +78,12 @@ struct Inside {
 
 impl Tree {
     pub fn new(clock: Arc<dyn Clock>) -> Tree {
-        Tree { inside: Arc::new(Inside { clock, entries: RwLock::default() }) }
+        Tree {
+            inside: Arc::new(Inside {
+                clock,
+                entries: RwLock::default(),
+            }),
+        }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -131,7 +136,13 @@ impl Tree {
     /// Lets an actor fail on purpose, with `cause` in its restart history: its supervisor restarts it by its rules.
     /// One that is stuck in a message is killed.
     pub fn restart(&self, id: &str, cause: String) -> Result<(), Fault> {
-        let entry = self.inside.entries.read().get(id).cloned().ok_or_else(|| Fault::not_found(format!("actor {id}")))?;
+        let entry = self
+            .inside
+            .entries
+            .read()
+            .get(id)
+            .cloned()
+            .ok_or_else(|| Fault::not_found(format!("actor {id}")))?;
         let mut changing = entry.changing.lock();
         let Some(runner) = changing.runner.clone() else {
             return Err(Fault::unavailable(format!("actor {id} is down just now")));

@@ -12,6 +12,7 @@ pub mod kinds;
 pub mod leases;
 pub mod limits;
 pub mod memory;
+pub mod query;
 pub mod records;
 pub mod repo;
 pub mod retention;

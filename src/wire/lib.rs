@@ -2,4 +2,10 @@
 //!
 //! This crate must never know of sockets or actors. bincode lives in `codec` alone.
 
+pub mod audio;
+pub mod close;
+pub mod codec;
+pub mod filter;
 pub mod request;
+pub mod topic;
+pub mod ws;

@@ -1,0 +1,68 @@
+//! Two calls turn out to be one: Asterisk gave a channel of one the linkedid of the other.
+
+use super::book::CallKey;
+use super::{CallDirectory, DirectoryOutput};
+use aimg_domain::Timestamp;
+use aimg_pbx::fact::Told;
+use std::collections::VecDeque;
+
+impl CallDirectory {
+    /// The older lives on. Calls of different tenants only are linked, not merged: each keeps its own.
+    pub(super) fn merge(&mut self, one: CallKey, two: CallKey, _at: Timestamp, out: &mut Vec<DirectoryOutput>) {
+        let (Some(first), Some(second)) = (self.calls.get(&one), self.calls.get(&two)) else {
+            return;
+        };
+        let share = first.sessions.iter().any(|session| second.session_of(session.tenant).is_some());
+        if !share && !first.sessions.is_empty() && !second.sessions.is_empty() {
+            return;
+        }
+        let (into, from) = if (first.opened_at, one) <= (second.opened_at, two) {
+            (one, two)
+        } else {
+            (two, one)
+        };
+        let before = self.shown(into).into_iter().chain(self.shown(from)).collect();
+        let Some(younger) = self.calls.remove(&from) else { return };
+        let Some(older) = self.calls.get_mut(&into) else { return };
+        let claims_older = older.sessions.is_empty() && !younger.sessions.is_empty();
+        let claims_younger = !older.sessions.is_empty() && younger.sessions.is_empty();
+        for session in younger.sessions {
+            match older.session_of(session.tenant) {
+                Some(lives) => out.push(DirectoryOutput::Merged {
+                    from: session.id,
+                    into: lives.id,
+                }),
+                None => older.sessions.push(session),
+            }
+        }
+        older.channels.extend(younger.channels.iter().cloned());
+        let replay = if claims_older { std::mem::take(&mut older.held) } else { VecDeque::new() };
+        let held = younger.held;
+        let replay = if claims_younger { held } else { hold_both(&mut older.held, held, replay) };
+        for uniqueid in &younger.channels {
+            if let Some(entry) = self.channels.get_mut(uniqueid) {
+                entry.call = into;
+            }
+        }
+        for linkedid in &younger.linkedids {
+            self.linkedids.remove(linkedid);
+            self.note_linkedid(into, linkedid);
+        }
+        // What was held is told, and channels known only to the other session are introduced; a channel that is
+        // told twice begins once.
+        for told in replay {
+            self.route(into, &told, out);
+        }
+        self.show_changes(into, &before, out);
+        self.bound_held(into);
+    }
+}
+
+/// Of two unclaimed calls what was held goes together, by time.
+fn hold_both(older: &mut VecDeque<Told>, younger: VecDeque<Told>, replay: VecDeque<Told>) -> VecDeque<Told> {
+    if !younger.is_empty() {
+        older.extend(younger);
+        older.make_contiguous().sort_by_key(|told| told.at);
+    }
+    replay
+}

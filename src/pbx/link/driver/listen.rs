@@ -1,0 +1,112 @@
+//! One event websocket: connect, say what is in the application, hand over its events, and again.
+
+use super::{AriApp, Gone, Link, LinkEvent, Part, what_to_do};
+use crate::error::PbxError;
+use crate::socket::{AriSocket, SocketEnd};
+use aimg_domain::pbx::PbxState;
+use aimg_pbx::ari::event::What;
+use aimg_pbx::ari::{Application, Request};
+use std::sync::Arc;
+use tokio::time::{sleep, timeout};
+
+/// Why one websocket ended.
+enum Ended {
+    Gone,
+    Replaced,
+    Overrun,
+    Failed(PbxError),
+    Socket(SocketEnd),
+}
+
+pub(super) async fn listen(link: Arc<Link>, app: AriApp) {
+    let mut waits = link.waits(1 + app as u64);
+    loop {
+        let ended = tokio::select! {
+            ended = hear(&link, app, &mut waits) => ended,
+            () = link.stopped() => Ended::Gone,
+        };
+        let told = match ended {
+            Ended::Gone => {
+                link.set_circuit(Part::Websocket(app), PbxState::Detached, Some("stopped".into()));
+                return;
+            }
+            Ended::Replaced => replaced(&link, app).await,
+            Ended::Overrun => down(&link, app, PbxError::Unreachable("overrun: the events came faster than they were taken".into())).await,
+            Ended::Failed(error) => down(&link, app, error).await,
+            Ended::Socket(end) => down(&link, app, PbxError::Unreachable(end.to_string())).await,
+        };
+        if told.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = sleep(waits.next()) => {}
+            () = link.shared.nudge.notified() => {}
+            () = link.stopped() => {}
+        }
+    }
+}
+
+/// Says it once, then waits: connecting again would take the application from the new owner.
+async fn replaced(link: &Link, app: AriApp) -> Result<(), Gone> {
+    let reason = "another connection took this application: it has another owner now";
+    link.set_circuit(Part::Websocket(app), PbxState::Detached, Some(reason.into()));
+    tracing::warn!(pbx = %link.config.pbx, ?app, reason);
+    link.emit(LinkEvent::Replaced { app }).await?;
+    tokio::select! {
+        () = link.shared.reclaim.notified() => {}
+        () = link.stopped() => {}
+    }
+    Ok(())
+}
+
+async fn down(link: &Link, app: AriApp, error: PbxError) -> Result<(), Gone> {
+    let part = Part::Websocket(app);
+    let (state, reason) = match what_to_do(&error, true) {
+        Some(what_to_do) => (PbxState::Refused, format!("ARI: {error}: {what_to_do}")),
+        None => (PbxState::Blind, format!("ARI: {error}")),
+    };
+    let since = link.set_circuit(part, state, Some(reason.clone()));
+    tracing::warn!(pbx = %link.config.pbx, ?app, reason, "event websocket is down");
+    link.emit(LinkEvent::AriDown { app, reason, since }).await
+}
+
+async fn hear(link: &Link, app: AriApp, waits: &mut crate::backoff::Waits) -> Ended {
+    match try_hear(link, app, waits).await {
+        Ok(()) => Ended::Replaced,
+        Err(ended) => ended,
+    }
+}
+
+async fn try_hear(link: &Link, app: AriApp, waits: &mut crate::backoff::Waits) -> Result<(), Ended> {
+    let (Some(access), Some(client)) = (&link.config.ari, &link.shared.ari) else {
+        return Err(Ended::Gone);
+    };
+    let name = link.app_name(app);
+    let deadlines = &link.config.deadlines;
+    let mut socket = AriSocket::connect(access, &name, deadlines).await.map_err(Ended::Failed)?;
+    // Asked after the subscription: what changes from here on is in the events.
+    let application = client
+        .ask::<Application>(&Request::application(&name), deadlines.answer)
+        .await
+        .map_err(Ended::Failed)?;
+    link.set_circuit(Part::Websocket(app), PbxState::Attached, None);
+    waits.reset();
+    emit(link, LinkEvent::AriUp { app, application }).await?;
+    loop {
+        let event = socket.next().await.map_err(Ended::Socket)?;
+        if event.what == What::ApplicationReplaced {
+            return Ok(());
+        }
+        let event = Box::new(event);
+        emit(link, LinkEvent::Ari { app, event }).await?;
+    }
+}
+
+/// Within `overrun`; the consumer that takes nothing for so long costs the websocket, not our memory.
+async fn emit(link: &Link, event: LinkEvent) -> Result<(), Ended> {
+    match timeout(link.config.deadlines.overrun, link.emit(event)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Gone)) => Err(Ended::Gone),
+        Err(_) => Err(Ended::Overrun),
+    }
+}
