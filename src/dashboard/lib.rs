@@ -3,8 +3,7 @@
 //! It must never know of the API's handlers, and it holds no script: the policy it is served under allows none.
 
 /// What a browser may load for the page: its own style, nothing else.
-pub const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub const STYLE: &str = include_str!("page.css");
 

@@ -98,7 +98,11 @@ pub async fn check_not_revoked(edge: &Edge, claims: &Claims) -> Result<(), Fault
         let stored = edge.repos.refresh_tokens.get(claims.tid, family).await.map_err(of_store)?;
         revoked = stored.is_none_or(|(family, _)| family.revoked.is_some());
     }
-    if revoked { Err(unauthenticated("this sign-in is ended: sign in again")) } else { Ok(()) }
+    if revoked {
+        Err(unauthenticated("this sign-in is ended: sign in again"))
+    } else {
+        Ok(())
+    }
 }
 
 /// The user as stored now: a role or password changed or an account disabled ends what was issued before.
@@ -152,7 +156,13 @@ async fn chosen(edge: &Edge, user: &User, named: &str) -> Result<Tenant, Fault> 
 /// `X-Tenant-ID` or `?tenant=`: an id or a slug.
 fn named_tenant(headers: &HeaderMap, raw_query: &str) -> Result<Option<String>, Fault> {
     let header = match headers.get("x-tenant-id") {
-        Some(value) => Some(value.to_str().map_err(|_| Fault::invalid("X-Tenant-ID", "a tenant's id or slug"))?.trim().to_owned()),
+        Some(value) => Some(
+            value
+                .to_str()
+                .map_err(|_| Fault::invalid("X-Tenant-ID", "a tenant's id or slug"))?
+                .trim()
+                .to_owned(),
+        ),
         None => None,
     };
     let query = parameter(raw_query, "tenant");

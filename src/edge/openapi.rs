@@ -51,13 +51,19 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Value
     let mut parameters: Vec<Value> = path_parameters(route.path);
     parameters.extend(route.query.iter().map(query_parameter));
     if route.idempotent {
-        parameters.push(header_parameter("Idempotency-Key", "Asked again within 24 h with the same key, the first answer is given."));
+        parameters.push(header_parameter(
+            "Idempotency-Key",
+            "Asked again within 24 h with the same key, the first answer is given.",
+        ));
     }
     if route.errors.contains(&412) {
         parameters.push(header_parameter("If-Match", "The ETag of what was read: refused when it has changed since."));
     }
     if route.access != Access::Public {
-        parameters.push(header_parameter("X-Tenant-ID", "Id or slug of the tenant; others than the own for super_admin only."));
+        parameters.push(header_parameter(
+            "X-Tenant-ID",
+            "Id or slug of the tenant; others than the own for super_admin only.",
+        ));
     }
     let mut operation = json!({
         "operationId": operation_id(route),
@@ -152,13 +158,17 @@ fn responses(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Value
     }
     for status in errors {
         let problem = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
-        all.entry(status.to_string()).or_insert_with(|| json!({"description": reason(status), "content": problem}));
+        all.entry(status.to_string())
+            .or_insert_with(|| json!({"description": reason(status), "content": problem}));
     }
     Value::Object(all)
 }
 
 fn reason(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
+    http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Error")
 }
 
 fn list_schema(item: Value) -> Value {

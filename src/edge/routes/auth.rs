@@ -29,7 +29,10 @@ const FAMILIES_MAX: usize = 100;
 const FAMILIES_READ: usize = 1000;
 
 const TOKEN: Kind = Kind::Secret { min: 1, max: 4096 };
-const SIGN_IN: &[Field] = &[Field::must("email", Kind::Email, ""), Field::must("password", Kind::Secret { min: 1, max: 1024 }, "")];
+const SIGN_IN: &[Field] = &[
+    Field::must("email", Kind::Email, ""),
+    Field::must("password", Kind::Secret { min: 1, max: 1024 }, ""),
+];
 const REFRESH: &[Field] = &[Field::must("refresh", TOKEN, "Good once: the answer has the next one.")];
 const VERIFY: &[Field] = &[Field::must("token", TOKEN, "An access token.")];
 const LOGOUT: &[Field] = &[Field::may("refresh", TOKEN, "Ends that sign-in as well, should it be another one.")];
@@ -152,7 +155,10 @@ async fn signed_in(ask: &Ask, user: &User, family: &RefreshFamily) -> Result<Rep
         });
     }
     let access = edge.tokens.access(user, Some(family.id), edge.ids.uuid(), now, life).map_err(signing)?;
-    let refresh = edge.tokens.refresh(user, family.id, family.current, now, edge.config.refresh_token_life).map_err(signing)?;
+    let refresh = edge
+        .tokens
+        .refresh(user, family.id, family.current, now, edge.config.refresh_token_life)
+        .map_err(signing)?;
     Ok(Reply::json(&SignedIn {
         access: access.expose().to_owned(),
         refresh: refresh.expose().to_owned(),
@@ -170,13 +176,22 @@ async fn refresh(ask: Ask) -> Result<Reply, Fault> {
     let user = match living_user(edge, claims.tid, claims.sub, claims.generation).await {
         Ok(user) => user,
         Err(fault) => {
-            edge.repos.refresh_tokens.revoke(claims.tid, family, "account changed").await.map_err(of_store)?;
+            edge.repos
+                .refresh_tokens
+                .revoke(claims.tid, family, "account changed")
+                .await
+                .map_err(of_store)?;
             return Err(fault);
         }
     };
     let next = edge.ids.uuid();
     let until = now.plus(edge.config.refresh_token_life);
-    let redeemed = edge.repos.refresh_tokens.redeem(claims.tid, family, claims.jti, next, now, until).await.map_err(of_store)?;
+    let redeemed = edge
+        .repos
+        .refresh_tokens
+        .redeem(claims.tid, family, claims.jti, next, now, until)
+        .await
+        .map_err(of_store)?;
     match redeemed {
         Redeemed::Rotated(family) => signed_in(&ask, &user, &family).await,
         Redeemed::Reused(family) => {
@@ -234,7 +249,11 @@ async fn ticket(ask: Ask) -> Result<Reply, Fault> {
     let text = serde_json::to_string(&value).map_err(|error| internal(&error.to_string()))?;
     // Two v4 UUIDs: 244 random bits.
     let ticket = URL_SAFE_NO_PAD.encode([*Uuid::new_v4().as_bytes(), *Uuid::new_v4().as_bytes()].concat());
-    ask.edge.shared.put_ticket(&format!("ws:{ticket}"), &text, TICKET_LIFE).await.map_err(of_store)?;
+    ask.edge
+        .shared
+        .put_ticket(&format!("ws:{ticket}"), &text, TICKET_LIFE)
+        .await
+        .map_err(of_store)?;
     Ok(Reply::json(&WsTicket {
         ticket,
         expires_in: TICKET_LIFE.as_secs(),

@@ -22,7 +22,11 @@ const CREATE: &[Field] = &[
 ];
 const CHANGE: &[Field] = &[
     Field::must("name", NAME, ""),
-    Field::may("status", Kind::OneOf(&["active", "suspended"]), "For super_admin only. A suspended tenant's people are let in no more."),
+    Field::may(
+        "status",
+        Kind::OneOf(&["active", "suspended"]),
+        "For super_admin only. A suspended tenant's people are let in no more.",
+    ),
 ];
 
 #[derive(Serialize, ToSchema)]
@@ -83,7 +87,15 @@ pub fn rows() -> Vec<Route> {
 async fn list(ask: Ask) -> Result<Reply, Fault> {
     let caller = ask.caller()?;
     let tenants: Vec<Tenant> = if caller.role == Role::SuperAdmin {
-        ask.edge.repos.tenants.all().await.map_err(of_store)?.into_iter().map(|(tenant, _)| tenant).collect()
+        ask.edge
+            .repos
+            .tenants
+            .all()
+            .await
+            .map_err(of_store)?
+            .into_iter()
+            .map(|(tenant, _)| tenant)
+            .collect()
     } else {
         vec![stored(&ask, caller.tenant).await?.0]
     };
@@ -124,7 +136,13 @@ async fn change(ask: Ask) -> Result<Reply, Fault> {
         }
         tenant.status = status;
     }
-    let version = ask.edge.repos.tenants.update(&tenant, version).await.map_err(|error| of_write(error, ask.if_match().ok().flatten()))?;
+    let version = ask
+        .edge
+        .repos
+        .tenants
+        .update(&tenant, version)
+        .await
+        .map_err(|error| of_write(error, ask.if_match().ok().flatten()))?;
     Ok(Reply::json(&TenantView::of(&tenant)).version(version))
 }
 

@@ -282,7 +282,9 @@ async fn not_the_last_admin(ask: &Ask, user: &User) -> Result<(), Fault> {
         return Ok(());
     }
     let all = ask.edge.repos.users.all().await.map_err(of_store)?;
-    let others = all.iter().any(|(other, _)| other.role == Role::SuperAdmin && !other.disabled && other.id != user.id);
+    let others = all
+        .iter()
+        .any(|(other, _)| other.role == Role::SuperAdmin && !other.disabled && other.id != user.id);
     if others {
         return Ok(());
     }
@@ -300,6 +302,11 @@ async fn save(ask: &Ask, user: &User, version: u64) -> Result<u64, Fault> {
 async fn end_tokens(ask: &Ask, user: &mut User, version: u64, why: &str) -> Result<Reply, Fault> {
     user.generation += 1;
     let version = save(ask, user, version).await?;
-    ask.edge.repos.refresh_tokens.revoke_user(user.tenant_id, user.id, why).await.map_err(of_store)?;
+    ask.edge
+        .repos
+        .refresh_tokens
+        .revoke_user(user.tenant_id, user.id, why)
+        .await
+        .map_err(of_store)?;
     Ok(Reply::json(&UserView::of(user)).version(version))
 }

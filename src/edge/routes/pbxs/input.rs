@@ -28,7 +28,11 @@ const ARI: &[Field] = &[
 const MEDIA: &[Field] = &[
     Field::may("address", Kind::Address, "Ours, as the PBX sees it; found by the attach test unless told."),
     Field::may("ports", Kind::OneOf(&["shared", "dedicated"]), "`shared` unless told."),
-    Field::may("format", Kind::OneOf(&["ulaw", "alaw", "g722", "slin16"]), "What taps ask the PBX to send; `ulaw` unless told."),
+    Field::may(
+        "format",
+        Kind::OneOf(&["ulaw", "alaw", "g722", "slin16"]),
+        "What taps ask the PBX to send; `ulaw` unless told.",
+    ),
 ];
 
 pub const ACCESS: &[Field] = &[
