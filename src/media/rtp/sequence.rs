@@ -50,7 +50,7 @@ impl SequenceExtender {
 
     /// Two cycles above all before, so that neither `highest` nor what may be reordered below it meets the old sequence.
     fn anchor(&mut self, floor: u64, sequence: u16) -> u64 {
-        let extended = ((floor >> 16) + 2 << 16) | u64::from(sequence);
+        let extended = (((floor >> 16) + 2) << 16) | u64::from(sequence);
         self.highest = Some(extended);
         self.awaited = None;
         extended
