@@ -63,6 +63,8 @@ pub struct NewConnection {
     pub purpose: ConnectionPurpose,
     /// When the credential that opened it ends, milliseconds from now.
     pub expires_in_ms: Option<u64>,
+    /// A place among the edge's open sockets: held as long as the socket lives, dropping it frees the place.
+    pub slot: Option<Arc<dyn Send + Sync>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

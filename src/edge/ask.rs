@@ -85,8 +85,13 @@ impl Ask {
         if text == "*" {
             return Ok(None);
         }
-        let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
-        version.map(Some).ok_or_else(|| Fault::invalid("If-Match", "the ETag of an earlier answer, such as \"3\""))
+        let version = text
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .and_then(|text| text.parse().ok());
+        version
+            .map(Some)
+            .ok_or_else(|| Fault::invalid("If-Match", "the ETag of an earlier answer, such as \"3\""))
     }
 
     /// Refuses when `If-Match` names another version than the stored one.

@@ -67,9 +67,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
 
 async fn by_token(edge: &Edge, token: &str, named: Option<String>) -> Result<Identity, Fault> {
     let claims = edge.tokens.verify(token, TokenUse::Access, edge.clock.now())?;
-    if edge.repos.revoked_tokens.is_revoked(claims.jti).await.map_err(of_store)? {
-        return Err(unauthenticated("this token has been revoked"));
-    }
+    check_not_revoked(edge, &claims).await?;
     let user = living_user(edge, claims.tid, claims.sub, claims.generation).await?;
     let caller = caller_in(edge, &user, named).await?;
     Ok(Identity {
@@ -91,6 +89,20 @@ async fn by_ticket(edge: &Edge, ticket: &str, named: Option<String>) -> Result<I
         claims: None,
         expires_at: ticket.expires_at,
     })
+}
+
+/// Neither this token nor the sign-in it came from has been ended.
+pub async fn check_not_revoked(edge: &Edge, claims: &Claims) -> Result<(), Fault> {
+    let mut revoked = edge.repos.revoked_tokens.is_revoked(claims.jti).await.map_err(of_store)?;
+    if let Some(family) = claims.fam.filter(|_| !revoked) {
+        let stored = edge.repos.refresh_tokens.get(claims.tid, family).await.map_err(of_store)?;
+        revoked = stored.is_none_or(|(family, _)| family.revoked.is_some());
+    }
+    if revoked {
+        Err(unauthenticated("this sign-in is ended: sign in again"))
+    } else {
+        Ok(())
+    }
 }
 
 /// The user as stored now: a role or password changed or an account disabled ends what was issued before.
@@ -144,7 +156,13 @@ async fn chosen(edge: &Edge, user: &User, named: &str) -> Result<Tenant, Fault> 
 /// `X-Tenant-ID` or `?tenant=`: an id or a slug.
 fn named_tenant(headers: &HeaderMap, raw_query: &str) -> Result<Option<String>, Fault> {
     let header = match headers.get("x-tenant-id") {
-        Some(value) => Some(value.to_str().map_err(|_| Fault::invalid("X-Tenant-ID", "a tenant's id or slug"))?.trim().to_owned()),
+        Some(value) => Some(
+            value
+                .to_str()
+                .map_err(|_| Fault::invalid("X-Tenant-ID", "a tenant's id or slug"))?
+                .trim()
+                .to_owned(),
+        ),
         None => None,
     };
     let query = parameter(raw_query, "tenant");

@@ -21,9 +21,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use warp::{Filter, Reply as _};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
+use warp::{Filter, Reply as _};
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much later than a handler's own deadline it is given up.
@@ -56,20 +56,22 @@ pub fn filter(edge: Arc<Edge>) -> BoxedFilter<(Response,)> {
         .and(warp::ext::optional::<ConnInfo>())
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::body::stream())
-        .then(|edge: Arc<Edge>, method, path: warp::path::FullPath, raw_query, headers: HeaderMap, info, upgrade, stream| {
-            let came = Came {
-                method,
-                path: path.as_str().to_owned(),
-                raw_query,
-                id: request_id(&edge, &headers),
-                headers,
-                info,
-                upgrade,
-                body: body::boxed(stream),
-                started: Instant::now(),
-            };
-            answer(edge, came)
-        });
+        .then(
+            |edge: Arc<Edge>, method, path: warp::path::FullPath, raw_query, headers: HeaderMap, info, upgrade, stream| {
+                let came = Came {
+                    method,
+                    path: path.as_str().to_owned(),
+                    raw_query,
+                    id: request_id(&edge, &headers),
+                    headers,
+                    info,
+                    upgrade,
+                    body: body::boxed(stream),
+                    started: Instant::now(),
+                };
+                answer(edge, came)
+            },
+        );
     accept::boxed(whole)
 }
 
@@ -107,7 +109,7 @@ async fn serve(edge: &Arc<Edge>, route: &Route, params: Vec<(String, String)>, c
 
 /// Caller, tenant, permission, query, body; then the handler.
 async fn pass(edge: &Arc<Edge>, route: &Route, params: Vec<(String, String)>, came: Came) -> Result<Reply, Fault> {
-    let identity = admit(edge, route, &came).await?;
+    let identity = admit(edge, route, &came.headers, &came.raw_query).await?;
     let query = check_query(route.query, &own_parameters(&came.raw_query))?;
     let activity = came.info.as_ref().map(|info| info.activity.clone());
     let declared = came.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -116,12 +118,20 @@ async fn pass(edge: &Arc<Edge>, route: &Route, params: Vec<(String, String)>, ca
         Some((fields, mode)) => {
             let raw = body::read(came.body, declared, edge.config.max_body_bytes, BODY_TIMEOUT, activity.as_deref()).await?;
             if !raw.is_empty() && !is_json(&came.headers) {
-                return Ok(Reply::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "send application/json"));
+                return Ok(Reply::problem(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported_media_type",
+                    "send application/json",
+                ));
             }
             (check_body(fields, &raw, mode)?, raw)
         }
     };
-    let once = if route.idempotent { idempotency::begin(edge, identity.as_ref(), &came.method, &came.path, &came.headers, &raw).await? } else { Once::Unkeyed };
+    let once = if route.idempotent {
+        idempotency::begin(edge, identity.as_ref(), &came.method, &came.path, &came.headers, &raw).await?
+    } else {
+        Once::Unkeyed
+    };
     if let Once::Replay(reply) = once {
         return Ok(reply);
     }
@@ -135,7 +145,10 @@ async fn pass(edge: &Arc<Edge>, route: &Route, params: Vec<(String, String)>, ca
         caller,
         claims,
         expires_at,
-        params: params.into_iter().map(|(name, value)| (name, percent_decode(&value).unwrap_or(value))).collect(),
+        params: params
+            .into_iter()
+            .map(|(name, value)| (name, percent_decode(&value).unwrap_or(value)))
+            .collect(),
         path: came.path,
         raw_query: came.raw_query,
         query,
@@ -147,17 +160,16 @@ async fn pass(edge: &Arc<Edge>, route: &Route, params: Vec<(String, String)>, ca
         upgrade: came.upgrade,
     };
     let reading = matches!(came.method, Method::GET | Method::HEAD);
-    let done = run(route, ask, timeout + OVERTIME, reading, once, edge.clone());
-    done.await
+    run(route, ask, timeout + OVERTIME, reading, once, edge.clone()).await
 }
 
 /// `None` on public rows: what is shown there is for everybody, so no credential is looked at.
-async fn admit(edge: &Edge, route: &Route, came: &Came) -> Result<Option<Identity>, Fault> {
+async fn admit(edge: &Edge, route: &Route, headers: &HeaderMap, raw_query: &str) -> Result<Option<Identity>, Fault> {
     if route.access == Access::Public {
         return Ok(None);
     }
     let socket = matches!(route.answers, Answers::Socket);
-    let identity = caller::identify(edge, &came.headers, &came.raw_query, socket).await?;
+    let identity = caller::identify(edge, headers, raw_query, socket).await?;
     match route.access {
         Access::Needs(permission) => identity.caller.require(permission)?,
         Access::NeedsOneOf(any) if !route.access.lets(identity.caller.role) => {

@@ -45,7 +45,9 @@ struct Remembered {
 }
 
 pub async fn begin(edge: &Edge, identity: Option<&Identity>, method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<Once, Fault> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(Once::Unkeyed) };
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(Once::Unkeyed);
+    };
     let given = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_CHARS_MAX);
     let Some(given) = given else {
         return Err(Fault::invalid("Idempotency-Key", format!("1 to {KEY_CHARS_MAX} printable ASCII characters")));
@@ -53,7 +55,10 @@ pub async fn begin(edge: &Edge, identity: Option<&Identity>, method: &Method, pa
     let who = identity.map_or_else(String::new, |identity| format!("{}/{}", identity.caller.user, identity.caller.tenant));
     let path = path.trim_end_matches('/');
     let key = Key {
-        flag: format!("idem:{}", digest(&[who.as_bytes(), method.as_str().as_bytes(), path.as_bytes(), given.as_bytes()])),
+        flag: format!(
+            "idem:{}",
+            digest(&[who.as_bytes(), method.as_str().as_bytes(), path.as_bytes(), given.as_bytes()])
+        ),
         owner: edge.ids.uuid().to_string(),
         fingerprint: digest(&[body]),
     };

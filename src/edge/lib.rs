@@ -39,6 +39,7 @@ use bytes::Bytes;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// What the edge stands on. The node brings it.
@@ -83,6 +84,8 @@ pub struct Edge {
     pub(crate) sockets: Arc<socket::Sockets>,
     pub(crate) table: route::Table,
     pub(crate) openapi: Bytes,
+    /// Held while it is decided whether a super_admin is the last one.
+    pub(crate) admin_changes: tokio::sync::Mutex<()>,
 }
 
 impl Edge {
@@ -105,6 +108,7 @@ impl Edge {
             metrics: parts.metrics,
             table,
             openapi,
+            admin_changes: tokio::sync::Mutex::new(()),
             config,
         }))
     }
@@ -112,7 +116,31 @@ impl Edge {
     /// Serves until `shutdown` resolves; open requests then have `shutdown_grace` to end.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<(), EdgeError> {
         let config = self.config.clone();
+        let _housekeeping = Housekeeping(tokio::spawn(forget_expired(self.repos.clone(), self.clock.clone())));
         accept::serve(listener, gate::filter(self), config, shutdown).await?;
         Ok(())
+    }
+}
+
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
+
+/// Deletes what is remembered of tokens that are over.
+async fn forget_expired(repos: Repos, clock: Arc<dyn Clock>) {
+    let mut every = tokio::time::interval(HOUSEKEEPING_EVERY);
+    loop {
+        every.tick().await;
+        let now = clock.now();
+        let purged = async { Ok::<_, aimg_store::StoreError>((repos.refresh_tokens.purge(now).await?, repos.revoked_tokens.purge(now).await?)) };
+        if let Err(error) = purged.await {
+            tracing::warn!(%error, "expired tokens could not be forgotten");
+        }
+    }
+}
+
+struct Housekeeping(tokio::task::JoinHandle<()>);
+
+impl Drop for Housekeeping {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

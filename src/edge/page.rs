@@ -32,6 +32,17 @@ pub struct List<T> {
     pub results: Vec<T>,
 }
 
+impl<T> List<T> {
+    pub fn map<U>(self, shown: impl FnMut(T) -> U) -> List<U> {
+        List {
+            count: self.count,
+            next: self.next,
+            previous: self.previous,
+            results: self.results.into_iter().map(shown).collect(),
+        }
+    }
+}
+
 /// Which part of a list is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -48,13 +59,17 @@ pub struct Wanted {
 
 impl Wanted {
     pub fn of(ask: &Ask) -> Result<Wanted, Fault> {
-        let size = ask.query.unsigned("page_size").map_or(PAGE_SIZE, |size| size as usize);
+        Wanted::with_size(ask, PAGE_SIZE)
+    }
+
+    fn with_size(ask: &Ask, default: usize) -> Result<Wanted, Fault> {
+        let size = ask.query.unsigned("page_size").and_then(|size| usize::try_from(size).ok()).unwrap_or(default);
         let part = match (ask.query.text("cursor"), ask.query.unsigned("page")) {
             (Some(_), Some(_)) => return Err(Fault::invalid("cursor", "either page or cursor")),
             (Some(cursor), None) => Part::Cursor(decode(cursor)?),
             // `?cursor=` begins a reading by cursor.
             (None, None) if names_cursor(&ask.raw_query) => Part::Cursor(String::new()),
-            (None, page) => Part::Page(page.unwrap_or(1) as usize),
+            (None, page) => Part::Page(page.and_then(|page| usize::try_from(page).ok()).unwrap_or(1)),
         };
         if let Part::Page(page) = part
             && (page - 1) * size >= DEPTH_MAX
@@ -99,12 +114,21 @@ pub fn list<T>(ask: &Ask, wanted: &Wanted, count: Option<u64>, next: Option<Stri
             (next, (*page > 1).then(|| link(ask, "page", &(page - 1).to_string())))
         }
     };
-    List { count, next, previous, results }
+    List {
+        count,
+        next,
+        previous,
+        results,
+    }
 }
 
 /// A page of what is all at hand.
 pub fn slice<T>(ask: &Ask, all: Vec<T>, cursor_of: impl Fn(&T) -> String) -> Result<List<T>, Fault> {
-    let wanted = Wanted::of(ask)?;
+    slice_by(ask, all, cursor_of, PAGE_SIZE)
+}
+
+pub fn slice_by<T>(ask: &Ask, all: Vec<T>, cursor_of: impl Fn(&T) -> String, default_size: usize) -> Result<List<T>, Fault> {
+    let wanted = Wanted::with_size(ask, default_size)?;
     let count = all.len() as u64;
     let start = match &wanted.part {
         Part::Cursor(after) if !after.is_empty() => all.iter().position(|row| cursor_of(row) == *after).map(|at| at + 1).ok_or_else(bad_cursor)?,

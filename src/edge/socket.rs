@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 const BEARER: &str = "bearer.";
@@ -101,7 +102,7 @@ pub fn upgrade(mut ask: Ask, purpose: ConnectionPurpose) -> Result<Reply, Fault>
     let Some(key) = ask.headers.get(header::SEC_WEBSOCKET_KEY).and_then(|value| value.to_str().ok()) else {
         return Ok(upgrade_required("the Sec-WebSocket-Key header is missing"));
     };
-    let accept = accept_key(key);
+    let accept = derive_accept_key(key.as_bytes());
     let Some(on_upgrade) = ask.upgrade.take() else {
         return Ok(upgrade_required("this connection cannot be upgraded"));
     };

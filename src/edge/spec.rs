@@ -101,7 +101,13 @@ impl Checked {
     }
 
     pub fn texts(&self, name: &str) -> Option<Vec<String>> {
-        Some(self.value(name)?.as_array()?.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
+        Some(
+            self.value(name)?
+                .as_array()?
+                .iter()
+                .filter_map(|item| item.as_str().map(str::to_owned))
+                .collect(),
+        )
     }
 
     /// One of an enum's words; the kind has made sure that it is one.
@@ -204,7 +210,14 @@ mod tests {
         Field::must("name", Kind::Text { min: 1, max: 10 }, ""),
         Field::may("ami", Kind::Object(INNER), ""),
         Field::may("mode", Kind::OneOf(&["a", "b"]), ""),
-        Field::may("tags", Kind::List { of: &Kind::Text { min: 1, max: 3 }, max: 2 }, ""),
+        Field::may(
+            "tags",
+            Kind::List {
+                of: &Kind::Text { min: 1, max: 3 },
+                max: 2,
+            },
+            "",
+        ),
     ];
 
     fn faults(body: &str, mode: Mode) -> Vec<String> {

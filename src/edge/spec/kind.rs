@@ -9,13 +9,22 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// Characters, without control characters.
-    Text { min: usize, max: usize },
+    Text {
+        min: usize,
+        max: usize,
+    },
     /// Characters, shown nowhere.
-    Secret { min: usize, max: usize },
+    Secret {
+        min: usize,
+        max: usize,
+    },
     Email,
     Slug,
     Bool,
-    Int { min: i64, max: i64 },
+    Int {
+        min: i64,
+        max: i64,
+    },
     OneOf(&'static [&'static str]),
     Id,
     Time,
@@ -25,7 +34,14 @@ pub enum Kind {
     Address,
     /// ISO 3166, two letters.
     Country,
-    List { of: &'static Kind, max: usize },
+    /// 0-9 * # A-D
+    Dtmf {
+        max: usize,
+    },
+    List {
+        of: &'static Kind,
+        max: usize,
+    },
     Object(&'static [Field]),
 }
 
@@ -44,6 +60,7 @@ impl Kind {
             Kind::HttpUrl => "a URL such as http://host:8088, without credentials in it".into(),
             Kind::Address => "an IP address".into(),
             Kind::Country => "a country code of two letters such as DE".into(),
+            Kind::Dtmf { max } => format!("1 to {max} of 0-9 * # A-D"),
             Kind::List { of, max } => format!("a list of at most {max}, each {}", of.expected()),
             Kind::Object(_) => "a JSON object".into(),
         }
@@ -92,6 +109,11 @@ impl Kind {
             Kind::HttpUrl => is_http_url(text).then(same),
             Kind::Address => text.parse::<IpAddr>().ok().map(|address| address.to_string()),
             Kind::Country => (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())).then(|| text.to_ascii_uppercase()),
+            Kind::Dtmf { max } => {
+                let digits = text.to_ascii_uppercase();
+                let good = !digits.is_empty() && digits.len() <= *max && digits.bytes().all(|b| b.is_ascii_digit() || b"*#ABCD".contains(&b));
+                good.then_some(digits)
+            }
             Kind::Bool | Kind::Int { .. } | Kind::List { .. } | Kind::Object(_) => None,
         }
     }
@@ -143,7 +165,9 @@ fn is_host(text: &str) -> bool {
 fn is_http_url(text: &str) -> bool {
     let Ok(uri) = text.parse::<http::Uri>() else { return false };
     let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
-    let authority = uri.authority().is_some_and(|authority| !authority.as_str().contains('@') && !authority.host().is_empty());
+    let authority = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().contains('@') && !authority.host().is_empty());
     text.len() <= 512 && scheme && authority && uri.query().is_none()
 }
 
@@ -153,10 +177,26 @@ mod tests {
 
     #[test]
     fn emails_hosts_and_urls_are_told_from_what_is_none() {
-        for (text, good) in [("a@b.org", true), ("a@b", true), ("a b@c.d", false), ("@b", false), ("a@", false), ("a@@b", false), ("a@-b.org", false)] {
+        for (text, good) in [
+            ("a@b.org", true),
+            ("a@b", true),
+            ("a b@c.d", false),
+            ("@b", false),
+            ("a@", false),
+            ("a@@b", false),
+            ("a@-b.org", false),
+        ] {
             assert_eq!(is_email(text), good, "{text}");
         }
-        for (text, good) in [("127.0.0.1", true), ("::1", true), ("pbx_1.lan", true), ("a..b", false), ("", false), ("a b", false), ("a/b", false)] {
+        for (text, good) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("pbx_1.lan", true),
+            ("a..b", false),
+            ("", false),
+            ("a b", false),
+            ("a/b", false),
+        ] {
             assert_eq!(is_host(text), good, "{text}");
         }
         for (text, good) in [

@@ -51,6 +51,7 @@ pub fn schema_of_kind(kind: &Kind, partial: bool) -> Value {
         Kind::HttpUrl => json!({"type": "string", "format": "uri", "maxLength": 512}),
         Kind::Address => json!({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
         Kind::Country => json!({"type": "string", "pattern": "^[A-Za-z]{2}$"}),
+        Kind::Dtmf { max } => json!({"type": "string", "pattern": "^[0-9*#A-Da-d]+$", "maxLength": max}),
         Kind::List { of, max } => json!({"type": "array", "items": schema_of_kind(of, partial), "maxItems": max}),
         Kind::Object(fields) => object_schema(fields, partial),
     }
