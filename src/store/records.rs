@@ -1,6 +1,7 @@
 //! Port `Records`: versioned documents with declared unique and lookup keys, compare-and-set by version.
 
 use crate::error::StoreError;
+use crate::limits;
 use aimg_domain::TenantId;
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -42,6 +43,20 @@ pub struct Put {
     pub expect: Option<u64>,
     /// (field, value) for every declared field that has a value.
     pub keys: Vec<(&'static str, String)>,
+}
+
+impl Put {
+    /// What every adapter refuses: too large a body or key, a key that the kind does not declare.
+    pub fn check(&self) -> Result<(), StoreError> {
+        limits::check("document", self.body.len(), limits::DOCUMENT_BYTES)?;
+        for (field, value) in &self.keys {
+            limits::check(field, value.len(), limits::KEY_BYTES)?;
+            if !self.kind.unique.contains(field) && !self.kind.lookup.contains(field) {
+                return Err(StoreError::Corrupt(format!("{} declares no key {field}", self.kind.name)));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Debug, Default)]
