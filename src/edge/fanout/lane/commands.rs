@@ -24,7 +24,7 @@ impl Lane {
             }
             Command::ToSocket { socket, what } => {
                 if let Some(slot) = self.sockets.slot(socket) {
-                    self.to_socket(slot, what);
+                    self.do_for_socket(slot, what);
                 }
             }
             #[allow(clippy::panic, reason = "what a lane's death does is what the test wants to see")]
@@ -52,7 +52,7 @@ impl Lane {
         count(&self.counters().conflated, conflated);
     }
 
-    fn to_socket(&mut self, slot: u32, what: ToSocket) {
+    fn do_for_socket(&mut self, slot: u32, what: ToSocket) {
         match what {
             ToSocket::Send { frames, drained } => {
                 frames.into_iter().for_each(|frame| self.sockets.push(slot, frame, None));
@@ -175,7 +175,9 @@ impl Lane {
             .map(|outlet| outlet.attached.iter().map(|(topic, _)| *topic).collect())
             .unwrap_or_default();
         // What was published before is still sent, unless access was lost.
-        attached.iter().for_each(|topic| drop(self.flush_room(*topic)));
+        for topic in attached {
+            self.flush_room(topic);
+        }
         self.leave_rooms(slot);
         let deadline = Instant::now() + self.inside.config.linger;
         if !self.sockets.begin_close(slot, code, reason, deadline) {

@@ -162,7 +162,10 @@ impl Outlet {
             self.refill();
             if self.outbox.is_empty() {
                 self.shared.clean.store(true, Ordering::Release);
-                self.drained.drain(..).for_each(|drained| drop(drained.send(())));
+                for drained in self.drained.drain(..) {
+                    // Its asker may have lost patience.
+                    let _ = drained.send(());
+                }
                 return Flushed::All;
             }
             outcome = self.write_outbox(incarnation, counters);

@@ -82,15 +82,6 @@ impl Held {
 }
 
 impl Room {
-    pub fn new() -> Room {
-        Room {
-            groups: Vec::new(),
-            held: Vec::new(),
-            gathered: Vec::new(),
-            last: None,
-        }
-    }
-
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.held.is_empty()
     }
