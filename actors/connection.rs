@@ -2,6 +2,11 @@ use crate::platform::NewConnection;
 use aimg_actor_kit::*;
 #[derive(Clone)]
 pub struct ConnectionDeps;
+impl ConnectionDeps {
+    pub fn new(_: std::sync::Arc<aimg_fanout::Lanes>, _: std::sync::Arc<crate::deps::Deps>, _: usize, _: usize) -> Self {
+        Self
+    }
+}
 pub struct ConnectionSupervisor;
 pub enum ConnectionSupervisorMessage {
     Accept(Box<NewConnection>),
