@@ -1,7 +1,9 @@
 //! One AMI message: headers in their order, several of one name allowed.
 
+use std::fmt;
+
 /// Headers of a message, held in one text: an event costs two allocations, however many headers it has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Message {
     text: String,
     headers: Vec<Header>,
@@ -89,6 +91,12 @@ impl Message {
     /// Bytes of names and values together.
     pub fn size(&self) -> usize {
         self.text.len()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.headers()).finish()
     }
 }
 
