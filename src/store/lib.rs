@@ -4,8 +4,8 @@
 //! `redis/`).
 
 pub mod blobs;
-//#[cfg(feature = "conformance")]
-//pub mod conformance;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod error;
 pub mod journal;
 pub mod kinds;
