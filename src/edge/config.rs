@@ -21,6 +21,8 @@ pub struct EdgeConfig {
     pub request_timeout: Duration,
     pub max_sockets: usize,
     pub max_sockets_per_user: usize,
+    /// Recordings sent at once: each holds a thread.
+    pub max_downloads: usize,
     pub access_token_life: Duration,
     pub refresh_token_life: Duration,
     /// Wrong passwords for one email from one address, until `login_window` after the first.
@@ -48,6 +50,7 @@ impl Default for EdgeConfig {
             request_timeout: Duration::from_secs(15),
             max_sockets: 20_000,
             max_sockets_per_user: 12_000,
+            max_downloads: 64,
             access_token_life: Duration::from_secs(3600),
             refresh_token_life: Duration::from_secs(7 * 24 * 3600),
             login_failures: 10,

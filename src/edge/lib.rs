@@ -86,6 +86,8 @@ pub struct Edge {
     pub(crate) openapi: Bytes,
     /// Held while it is decided whether a super_admin is the last one.
     pub(crate) admin_changes: tokio::sync::Mutex<()>,
+    /// Recordings being sent: each holds a thread.
+    pub(crate) downloads: Arc<tokio::sync::Semaphore>,
 }
 
 impl Edge {
@@ -109,6 +111,7 @@ impl Edge {
             table,
             openapi,
             admin_changes: tokio::sync::Mutex::new(()),
+            downloads: Arc::new(tokio::sync::Semaphore::new(config.max_downloads)),
             config,
         }))
     }

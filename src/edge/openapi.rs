@@ -157,6 +157,10 @@ fn responses(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Value
         errors.push(409);
     }
     for status in errors {
+        if status < 400 {
+            all.entry(status.to_string()).or_insert_with(|| json!({"description": reason(status)}));
+            continue;
+        }
         let problem = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
         all.entry(status.to_string())
             .or_insert_with(|| json!({"description": reason(status), "content": problem}));

@@ -80,10 +80,6 @@ impl Checked {
         self.value(name)?.as_bool()
     }
 
-    pub fn integer(&self, name: &str) -> Option<i64> {
-        self.value(name)?.as_i64()
-    }
-
     pub fn unsigned(&self, name: &str) -> Option<u64> {
         self.value(name)?.as_u64()
     }

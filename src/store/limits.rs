@@ -2,6 +2,7 @@
 //! wherever their data lives.
 
 use crate::StoreError;
+use aimg_domain::Timestamp;
 
 /// A document's body.
 pub const DOCUMENT_BYTES: usize = 4 << 20;
@@ -25,4 +26,12 @@ pub fn check(what: &'static str, bytes: usize, limit: usize) -> Result<(), Store
         return Err(StoreError::TooLarge { what, limit });
     }
     Ok(())
+}
+
+/// A time that has no RFC 3339 form (beyond the year 9999) could be written and never read again.
+pub fn check_time(time: Timestamp) -> Result<(), StoreError> {
+    match time.to_string().parse::<Timestamp>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(StoreError::TooLarge { what: "year", limit: 9999 }),
+    }
 }

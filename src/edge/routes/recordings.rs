@@ -14,6 +14,8 @@ use aimg_store::records::PageRequest;
 use aimg_store::repo::Versioned;
 use http::Method;
 
+mod download;
+mod range;
 mod view;
 
 pub use view::RecordingView;
@@ -30,6 +32,10 @@ pub fn rows() -> Vec<Route> {
         route(Method::GET, "/api/v1/audio-recordings/{id}", READ, handler!(read))
             .about("audio-recordings", "One recording with its segments and gaps")
             .answers(200, Answers::Json(schema::<RecordingView>)),
+        route(Method::GET, "/api/v1/audio-recordings/{id}/download", READ, handler!(download::download))
+            .about("audio-recordings", "The WAV, or a range of it; the ETag is its SHA-256")
+            .answers(200, Answers::Other("audio/wav"))
+            .errors(&[206, 304, 409, 416, 429]),
     ]
 }
 

@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn values_are_typed_decoded_and_gathered() {
         let query = check_query(FIELDS, "page=2&state=up,ended&state=up&number=%2B49+30").unwrap();
-        assert_eq!(query.integer("page"), Some(2));
+        assert_eq!(query.unsigned("page"), Some(2));
         assert_eq!(query.texts("state").unwrap(), ["up", "ended", "up"]);
         assert_eq!(query.text("number"), Some("+49 30"));
     }

@@ -151,6 +151,17 @@ async fn awkward_values_come_back(store: &Ports) {
     };
     let refused = store.journal.commit(tenant, store.journal.epoch(), huge).await;
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })));
+    let timeless = NewEvent {
+        at: Timestamp(i64::MAX),
+        ..event(1, None)
+    };
+    let timeless = Commit {
+        events: vec![timeless],
+        sessions: Vec::new(),
+    };
+    let refused = store.journal.commit(tenant, store.journal.epoch(), timeless).await;
+    assert!(matches!(refused, Err(StoreError::TooLarge { what: "year", .. })));
+    assert_eq!(store.journal.head(tenant).await.unwrap().offset, events.len() as u64);
 }
 
 async fn forgetting_leaves_a_gap_that_names_the_oldest_valid_position(store: &Ports) {

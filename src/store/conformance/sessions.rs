@@ -5,7 +5,8 @@ use crate::journal::Commit;
 use crate::limits;
 use crate::sessions::{SessionCursor, SessionQuery, SessionRow};
 use aimg_domain::call::{CallSession, CallState, Direction, Outcome, Party};
-use aimg_domain::{CallId, PbxId, TenantId, Timestamp};
+use aimg_domain::quality::{CallQuality, TrackQualitySummary, Vantage};
+use aimg_domain::{CallId, PbxId, TenantId, Timestamp, TrackId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -18,6 +19,7 @@ pub async fn suite(open: impl AsyncFn() -> Ports) {
     let store = open().await;
     the_resume_of_an_ended_session_is_dropped(&store).await;
     awkward_numbers_and_times_are_found(&store).await;
+    what_could_not_be_read_back_is_refused(&store).await;
     only_an_ended_session_is_forgotten(&store).await;
     a_count_above_the_bound_is_not_told(&store).await;
     drop(store);
@@ -83,6 +85,41 @@ async fn awkward_numbers_and_times_are_found(store: &Ports) {
             .windows(2)
             .all(|pair| (pair[0].started_at, pair[0].id) > (pair[1].started_at, pair[1].id))
     );
+}
+
+async fn what_could_not_be_read_back_is_refused(store: &Ports) {
+    let tenant = tenant_id(6);
+    let good = session(1, tenant);
+    let mut timeless = good.clone();
+    timeless.answered_at = Some(Timestamp(i64::MAX));
+    let mut unmeasured = good.clone();
+    unmeasured.quality = Some(CallQuality {
+        tracks: vec![TrackQualitySummary {
+            track: TrackId::Caller,
+            vantage: Vantage::PbxToUs,
+            packets: 0,
+            lost: 0,
+            loss_percent: 0.0,
+            jitter_ms: 0.0,
+            jitter_ms_max: 0.0,
+            mos: f64::NAN,
+            mos_min: 1.0,
+            level_dbov: -96.0,
+        }],
+    });
+    for bad in [timeless, unmeasured] {
+        let row = SessionRow {
+            session: bad,
+            resume: Value::Null,
+        };
+        let commit = Commit {
+            events: Vec::new(),
+            sessions: vec![row],
+        };
+        store.journal.commit(tenant, store.journal.epoch(), commit).await.unwrap_err();
+    }
+    store_all(store, tenant, vec![good.clone()]).await;
+    assert_eq!(store.sessions.get(tenant, good.id).await.unwrap().unwrap().session, good);
 }
 
 async fn only_an_ended_session_is_forgotten(store: &Ports) {

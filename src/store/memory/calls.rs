@@ -3,8 +3,8 @@
 use crate::journal::{Commit, Committed, Journal};
 use crate::retention::Retention;
 use crate::sessions::{SessionCursor, SessionPage, SessionQuery, SessionRow, Sessions};
-use crate::{StoreError, limits};
-use aimg_domain::{CallId, Event, NewEvent, PbxId, Position, TenantId};
+use crate::{StoreError, limits, row};
+use aimg_domain::{CallId, CallSession, Event, NewEvent, PbxId, Position, TenantId};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -122,7 +122,11 @@ impl Journal for MemoryCalls {
         if let Some(row) = commit.sessions.iter().find(|row| row.session.tenant_id != tenant) {
             return Err(StoreError::Corrupt(format!("session {} is not of tenant {tenant}", row.session.id)));
         }
+        for row in &commit.sessions {
+            row::decode::<CallSession>("a session", 1, &row::encode(1, &row.session)?)?;
+        }
         for event in &commit.events {
+            limits::check_time(event.at)?;
             limits::check("event", event.data.to_string().len(), limits::ROW_BYTES)?;
         }
         self.with(tenant, |held, newest| {

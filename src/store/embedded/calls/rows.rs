@@ -25,7 +25,7 @@ pub struct EventRow<'a> {
 
 impl EventRow<'_> {
     pub fn encode(event: &NewEvent, epoch: u64, node: &str) -> Result<Vec<u8>, StoreError> {
-        check_time(event.at)?;
+        limits::check_time(event.at)?;
         let row = EventRow {
             id: event.id,
             call: event.call_id,
@@ -76,9 +76,9 @@ fn is_null(value: &Cow<'_, Value>) -> bool {
     value.is_null()
 }
 
-/// `resume` goes when the session ends.
+/// `resume` goes when the session ends. What could not be read back (a figure that is no number, a time beyond
+/// RFC 3339) is refused here: stored, it would refuse every later commit of its call.
 pub fn encode_session(row: &SessionRow) -> Result<Vec<u8>, StoreError> {
-    check_time(row.session.started_at)?;
     let resume = if row.session.is_ended() {
         Cow::Owned(Value::Null)
     } else {
@@ -87,6 +87,7 @@ pub fn encode_session(row: &SessionRow) -> Result<Vec<u8>, StoreError> {
     let session = Cow::Borrowed(&row.session);
     let bytes = row::encode(VERSION, &StoredSession { session, resume })?;
     limits::check("session", bytes.len(), limits::ROW_BYTES)?;
+    decode_session(&bytes)?;
     Ok(bytes)
 }
 
@@ -96,14 +97,6 @@ pub fn decode_session(bytes: &[u8]) -> Result<SessionRow, StoreError> {
         session: row.session.into_owned(),
         resume: row.resume.into_owned(),
     })
-}
-
-/// A time that has no RFC 3339 form could be written and never read again.
-fn check_time(time: Timestamp) -> Result<(), StoreError> {
-    match time.to_string().parse::<Timestamp>() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(StoreError::TooLarge { what: "time", limit: 9999 }),
-    }
 }
 
 /// What is known of a tenant's journal.
@@ -149,4 +142,58 @@ pub fn encode_cut(offset: u64) -> Result<Vec<u8>, StoreError> {
 
 pub fn decode_cut(bytes: &[u8]) -> Result<u64, StoreError> {
     row::decode("a cut", VERSION, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use aimg_store::conformance::{event, session, tenant_id, uuid};
+    use serde_json::json;
+
+    /// Version 1, as released: whoever changes a shape makes version 2 and reads both.
+    const SESSION_1: &str = concat!(
+        r#"{"session":{"id":"00000000-0000-7000-8000-000000000001","tenant_id":"00000000-0000-7000-8000-000000000002","#,
+        r#""pbx_id":"00000000-0000-7000-8000-000000000001","link_id":"00000000-0000-7000-8000-000000000002","#,
+        r#""direction":"inbound","state":"detected","outcome":null,"caller":{"number":null,"e164":null,"name":null},"#,
+        r#""callee":{"number":null,"e164":null,"name":null},"started_at":"2026-11-18T11:06:40.000Z","answered_at":null,"#,
+        r#""connected_at":null,"ended_at":null,"hangup":null,"legs":[],"linkedids":[],"merged_into":null,"merged_from":[],"#,
+        r#""recording":"none","audio":"none","in_stasis":false,"quality":null,"blind":[],"dtmf":[],"flags":[],"seq":0},"#,
+        r#""resume":{"tap":1}}"#
+    );
+    const EVENT_1: &str = concat!(
+        r#"{"id":"00000000-0000-7000-8000-000000000003","call":"00000000-0000-7000-8000-000000000001","event":"call.dtmf","#,
+        r#""at":"2026-11-18T11:06:40.003Z","epoch":5,"seq":3,"node":"node-1","data":{"n":3}}"#
+    );
+
+    fn version_1(json: &str) -> Vec<u8> {
+        [&[0, 1], json.as_bytes()].concat()
+    }
+
+    #[test]
+    fn stored_rows_of_version_1_are_read_and_written_as_released() {
+        let row = SessionRow {
+            session: session(1, tenant_id(2)),
+            resume: json!({"tap": 1}),
+        };
+        assert_eq!(decode_session(&version_1(SESSION_1)).unwrap(), row);
+        assert_eq!(String::from_utf8(encode_session(&row).unwrap()[2..].to_vec()).unwrap(), SESSION_1);
+        let new = event(3, Some(CallId(uuid(1))));
+        assert_eq!(String::from_utf8(EventRow::encode(&new, 5, "node-1").unwrap()[2..].to_vec()).unwrap(), EVENT_1);
+        let read = EventRow::decode(&version_1(EVENT_1)).unwrap().into_event(tenant_id(2), 9);
+        assert_eq!(
+            (read.position(), read.node.as_str(), read.at, read.data),
+            (Position { epoch: 5, offset: 9 }, "node-1", new.at, new.data)
+        );
+    }
+
+    #[test]
+    fn a_row_of_an_unknown_version_or_a_broken_one_is_unreadable_and_shows_nothing() {
+        for bytes in [vec![], vec![0], vec![0, 2, b'{', b'}'], version_1("{\"secret\""), version_1("\"+4930\"")] {
+            let Err(StoreError::Corrupt(told)) = decode_session(&bytes) else {
+                panic!("{bytes:?}")
+            };
+            assert!(!told.contains("secret") && !told.contains("4930"), "{told}");
+        }
+    }
 }

@@ -72,7 +72,8 @@ fn spawn(data: &Path) -> Child {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "the child of the test above"]
 async fn commits_until_it_is_killed() {
-    let store = Embedded::open(Path::new(&std::env::var(FOLDER).unwrap()), options()).unwrap();
+    let Ok(data) = std::env::var(FOLDER) else { return };
+    let store = Embedded::open(Path::new(&data), options()).unwrap();
     let writers = (0..WRITERS).map(|writer| tokio::spawn(write_for_ever(store.clone(), writer)));
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
