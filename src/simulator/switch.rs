@@ -17,6 +17,8 @@ mod run;
 mod solo;
 pub(crate) mod stasis;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 use crate::ami::login::Manager;
 use crate::audio::voice::Voice;

@@ -124,12 +124,24 @@ fn alaw(sample: i16) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use audio_codec::Decoder as _;
+    use audio_codec::pcma::PcmaDecoder;
+    use audio_codec::pcmu::PcmuDecoder;
 
     #[test]
-    fn the_laws_give_the_known_codes() {
-        assert_eq!([0, -4, 32_767, -32_768, 1000].map(ulaw), [0xff, 0x7f, 0x80, 0x00, 0xce]);
-        assert_eq!([0, -1, 32_767, -32_768].map(alaw), [0xd5, 0x55, 0xaa, 0x2a]);
+    fn an_independent_decoder_reads_both_laws_back() {
+        for sample in (i16::MIN..=i16::MAX).step_by(4) {
+            let mut decoded = [0i16; 2];
+            PcmuDecoder::new().decode_into(&[ulaw(sample)], &mut decoded[..1]).unwrap();
+            PcmaDecoder::new().decode_into(&[alaw(sample)], &mut decoded[1..]).unwrap();
+            // A step of G.711 is a sixteenth of its segment.
+            let tolerance = 16 + (i32::from(sample).abs() / 16);
+            for value in decoded {
+                assert!((i32::from(value) - i32::from(sample)).abs() <= tolerance, "{sample} became {value}");
+            }
+        }
     }
 
     #[test]

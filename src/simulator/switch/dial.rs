@@ -132,7 +132,7 @@ impl Switch {
             Route::Ivr => self.ivr(call),
             Route::BusyApp => self.busy_app(call),
             Route::RingingApp => self.ringing_app(call),
-            Route::Stasis { app, args } => self.to_stasis(call, app, &args),
+            Route::Stasis { app, args } => self.send_to_stasis(call, app, &args),
         }
     }
 

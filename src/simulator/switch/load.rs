@@ -25,14 +25,20 @@ impl Switch {
 pub(crate) fn next(config: &SimConfig, rng: &mut Rng) -> Option<CallScript> {
     let (ring, talk) = (rng.span(config.ring_mean), rng.span(config.talk_mean));
     let extension = rng.pick(&config.numbering.extensions)?.number.clone();
-    let other = rng.pick(&config.numbering.extensions)?.number.clone();
+    let others: Vec<&String> = config
+        .numbering
+        .extensions
+        .iter()
+        .map(|other| &other.number)
+        .filter(|number| **number != extension)
+        .collect();
+    let other = rng.pick(&others).map_or_else(|| extension.clone(), |other| (*other).clone());
     let outside = outside_party(config, rng);
     let hung_up_by = if rng.chance(0.4) { Side::Callee } else { Side::Caller };
     let answered = Ending::Answered { talk: Some(talk), hung_up_by };
     let (route, ending) = draw(config.mix, rng, &extension, &other, &outside, answered)?;
     let caller = match &route {
-        Route::Outbound { .. } => Party::new(&extension, ""),
-        Route::Internal { extension: to } => Party::new(if *to == extension { &other } else { &extension }, ""),
+        Route::Outbound { .. } | Route::Internal { .. } => Party::new(&extension, ""),
         _ => outside,
     };
     let mut script = CallScript::new(caller, route).ringing(ring).ending(ending);
@@ -63,7 +69,7 @@ fn draw(mix: CallMix, rng: &mut Rng, extension: &str, other: &str, outside: &Par
     let choices = [
         (mix.inbound, inbound.clone(), answered),
         (mix.outbound, outbound.clone(), answered),
-        (mix.internal, internal, answered),
+        (if other == extension { 0 } else { mix.internal }, internal, answered),
         (mix.echo, Route::Echo, answered),
         (mix.ivr, Route::Ivr, answered),
         (mix.stasis, stasis, answered),

@@ -30,7 +30,7 @@ pub(crate) struct ExternalWish {
 
 impl Switch {
     /// The dialplan hands a caller to an application; an absent one kills the call.
-    pub(super) fn to_stasis(&mut self, call: CallId, app: Option<String>, args: &[String]) {
+    pub(super) fn send_to_stasis(&mut self, call: CallId, app: Option<String>, args: &[String]) {
         let Some(found) = self.calls.get(&call) else { return };
         let (id, ending) = (found.caller.clone(), found.script.ending);
         let app = app.or_else(|| self.app_of_the_dialplan());
