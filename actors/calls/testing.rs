@@ -273,6 +273,8 @@ impl World {
         self.directory = CallDirectory::new(pbx_id(), self.ids.clone(), DirectoryLimits::default());
         self.directory.restore(&rows);
         for row in &rows {
+            // The record of an ended one is all that is left of it.
+            self.log.get_mut(&row.session.id).unwrap().closed |= row.session.is_ended();
             let machine = CallSessionMachine::restore(row, self.config(row.session.link_id), self.ids.clone());
             self.machines.insert(row.session.id, machine);
         }
