@@ -391,7 +391,7 @@ impl CallDirectory {
         if moved {
             entry.linkedid.clone_from(&channel.linkedid);
             match self.linkedids.get(&channel.linkedid).copied() {
-                Some(other) if other != call => self.merge(call, other, at, out),
+                Some(other) if other != call => self.merge(call, other, now, out),
                 Some(_) => {}
                 None => self.note_linkedid(call, &channel.linkedid),
             }

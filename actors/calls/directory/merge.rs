@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 impl CallDirectory {
     /// The older lives on. Calls of different tenants only are linked, not merged: each keeps its own.
-    pub(super) fn merge(&mut self, one: CallKey, two: CallKey, _at: Timestamp, out: &mut Vec<DirectoryOutput>) {
+    pub(super) fn merge(&mut self, one: CallKey, two: CallKey, now: Timestamp, out: &mut Vec<DirectoryOutput>) {
         let (Some(first), Some(second)) = (self.calls.get(&one), self.calls.get(&two)) else {
             return;
         };
@@ -26,19 +26,25 @@ impl CallDirectory {
         let Some(older) = self.calls.get_mut(&into) else { return };
         let claims_older = older.sessions.is_empty() && !younger.sessions.is_empty();
         let claims_younger = !older.sessions.is_empty() && younger.sessions.is_empty();
+        let mut merged = Vec::new();
         for session in younger.sessions {
             match older.session_of(session.tenant) {
-                Some(lives) => out.push(DirectoryOutput::Merged {
-                    from: session.id,
-                    into: lives.id,
-                }),
+                Some(lives) => {
+                    out.push(DirectoryOutput::Merged {
+                        from: session.id,
+                        into: lives.id,
+                    });
+                    merged.push(session.id);
+                }
                 None => older.sessions.push(session),
             }
         }
         older.channels.extend(younger.channels.iter().cloned());
+        let until = now.plus(self.limits.rest);
         let replay = if claims_older { std::mem::take(&mut older.held) } else { VecDeque::new() };
         let held = younger.held;
         let replay = if claims_younger { held } else { hold_both(&mut older.held, held, replay) };
+        self.resting.extend(merged.into_iter().map(|session| (until, session)));
         for uniqueid in &younger.channels {
             if let Some(entry) = self.channels.get_mut(uniqueid) {
                 entry.call = into;
