@@ -27,3 +27,14 @@ need() {
 # udp_taken PORT / tcp_taken PORT: somebody on this machine has it.
 udp_taken() { grep -qiE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") " /proc/net/udp /proc/net/udp6 2>/dev/null; }
 tcp_taken() { grep -qiE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F:]+ 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null; }
+
+# voice_file SEED: the path of 8 s of that voice, made when first asked for.
+voice_file() {
+  local file=$AIMG_CACHE/voices/$1.ulaw
+  if [ ! -s "$file" ]; then
+    mkdir -p "$AIMG_CACHE/voices"
+    "$here/voice" "$1" 8 > "$file.$$"
+    mv "$file.$$" "$file"
+  fi
+  echo "$file"
+}
