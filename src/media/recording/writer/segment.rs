@@ -153,13 +153,8 @@ impl SegmentWriter {
             failed: self.failed.clone(),
             ..SegmentSnapshot::default()
         };
-        let mut control = self.shared.control.lock();
-        let Control { snapshot: published, .. } = &mut *control;
-        *published = SegmentSnapshot {
-            paused: published.paused,
-            finished: published.finished,
-            ..snapshot
-        };
+        let published = &mut self.shared.control.lock().snapshot;
+        *published = SegmentSnapshot { paused: published.paused, finished: published.finished, ..snapshot };
     }
 
     fn end(&self) -> u64 {
