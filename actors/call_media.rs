@@ -47,6 +47,8 @@ pub enum CallMediaMessage {
         result: Result<TapReply, TapFailure>,
     },
     WakeTick,
+    /// The tap was interrupted a moment ago.
+    InterruptedTick { why: String },
     Listen(Reply<Result<LiveAudio, Fault>>),
     Unlisten,
     Record(RecorderStep, Reply<Result<RecordingId, Fault>>),
@@ -335,6 +337,16 @@ impl Dispatch for CallMedia {
             CallMediaMessage::Gone { object } => self.feed(TapInput::Gone { object }, context).await,
             CallMediaMessage::Replied { request, result } => self.feed(TapInput::Reply { request, result }, context).await,
             CallMediaMessage::WakeTick => self.feed(TapInput::Tick, context).await,
+            CallMediaMessage::InterruptedTick { why } => {
+                let over = {
+                    let keep = self.parts.keep.lock();
+                    keep.flowing.is_some() || keep.call_ended
+                };
+                if !over {
+                    self.report(MediaReport::Interrupted { why });
+                }
+                Ok(())
+            }
             CallMediaMessage::Listen(reply) => {
                 self.listen(reply);
                 Ok(())

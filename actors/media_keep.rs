@@ -5,7 +5,6 @@ use crate::calls::tap::TapMachine;
 use crate::pbx_handle::TapSlot;
 use crate::recorder::RecorderKeep;
 use aimg_domain::TrackId;
-use aimg_domain::quality::TrackQualitySummary;
 use aimg_media_pump::StreamLease;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -22,7 +21,6 @@ pub struct MediaKeep {
     /// The policy or somebody wants this call recorded.
     pub record: bool,
     pub recorder: Option<Arc<Mutex<RecorderKeep>>>,
-    pub quality: BTreeMap<TrackId, TrackQualitySummary>,
     /// Tracks whose quality was said to be bad.
     pub degraded: Vec<TrackId>,
     pub call_ended: bool,

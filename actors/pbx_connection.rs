@@ -34,6 +34,7 @@ pub enum PbxConnectionMessage {
         objects: Vec<String>,
         look: Look,
     },
+    LookAgain(Look),
     Detach(Reply<()>),
 }
 
@@ -60,6 +61,8 @@ pub struct PbxConnection {
     blind_since: Option<Timestamp>,
     boot: Option<Timestamp>,
     ticks: u64,
+    /// The websocket of the taps is open.
+    taps_up: bool,
 }
 
 impl PbxConnection {
@@ -72,6 +75,7 @@ impl PbxConnection {
             blind_since: None,
             boot: None,
             ticks: 0,
+            taps_up: false,
         }
     }
 
@@ -146,6 +150,7 @@ impl PbxConnection {
             }
             LinkEvent::Ari { event, .. } => self.ari(&event),
             LinkEvent::AriUp { app: AriApp::Taps, .. } => {
+                self.taps_up = true;
                 self.note_ari(None, context);
                 self.look_for_objects(Look::Resume, context);
             }
@@ -155,6 +160,7 @@ impl PbxConnection {
             } => self.in_stable(&application.channel_ids),
             LinkEvent::AriDown { app, reason, .. } => {
                 if app == AriApp::Taps {
+                    self.taps_up = false;
                     self.tell_media(|| CallMediaMessage::LinkDown);
                 }
                 self.note_ari(Some(format!("ARI is down, no audio and no Stasis control: {reason}")), context);
@@ -299,7 +305,12 @@ impl PbxConnection {
                 Ok(objects) => {
                     let _ = me.cast(PbxConnectionMessage::Objects { objects, look });
                 }
-                Err(error) => tracing::warn!(%error, "our objects on the PBX could not be listed"),
+                Err(error) => {
+                    // Live calls wait for this before they touch anything: it must come, unless ARI is lost again.
+                    tracing::warn!(%error, "our objects on the PBX could not be listed yet");
+                    tokio::time::sleep(TICK).await;
+                    let _ = me.cast(PbxConnectionMessage::LookAgain(look));
+                }
             }
         });
     }
@@ -393,6 +404,11 @@ impl Dispatch for PbxConnection {
                 }
             }
             PbxConnectionMessage::Objects { objects, look } => self.objects(objects, look),
+            PbxConnectionMessage::LookAgain(look) => {
+                if self.taps_up {
+                    self.look_for_objects(look, context);
+                }
+            }
             PbxConnectionMessage::Detach(reply) => {
                 self.set_state(PbxState::Detached, self.deps.clock.now(), Some("detached".into()), context);
                 *self.handle.commands.write() = None;

@@ -3,7 +3,7 @@
 use super::CallMedia;
 use crate::calls::session::MediaReport;
 use aimg_domain::metric::Point;
-use aimg_domain::quality::{CallQuality, TrackQuality, TrackQualitySummary};
+use aimg_domain::quality::{CallQuality, TrackQuality};
 use aimg_store::records::Scope;
 use aimg_store::series::SeriesKey;
 use serde_json::json;
@@ -14,18 +14,21 @@ const RESTORED_MOS: f64 = 3.75;
 
 impl CallMedia {
     pub(super) fn quality(&mut self, interval: TrackQuality) {
-        let summary = {
-            let mut keep = self.parts.keep.lock();
-            let known = keep.quality.remove(&interval.track);
-            let track = add(known, &interval);
-            keep.quality.insert(interval.track, track);
-            CallQuality {
-                tracks: keep.quality.values().cloned().collect(),
-            }
-        };
-        self.report(MediaReport::Quality(summary));
+        self.report_summary();
         self.thresholds(&interval);
         self.store(&interval);
+    }
+
+    /// All of each track until now, the interval at hand included.
+    pub(super) fn report_summary(&self) {
+        let tracks: Vec<_> = {
+            let keep = self.parts.keep.lock();
+            let summaries = keep.streams.values().map(|lease| lease.quality_summary());
+            summaries.filter(|summary| summary.packets > 0).collect()
+        };
+        if !tracks.is_empty() {
+            self.report(MediaReport::Quality(CallQuality { tracks }));
+        }
     }
 
     fn thresholds(&self, interval: &TrackQuality) {
@@ -77,76 +80,5 @@ impl CallMedia {
                 tracing::debug!(%error, "quality points were not stored");
             }
         });
-    }
-}
-
-/// Packet-weighted means; worst values as they were.
-fn add(known: Option<TrackQualitySummary>, interval: &TrackQuality) -> TrackQualitySummary {
-    let Some(known) = known else {
-        return TrackQualitySummary {
-            track: interval.track,
-            vantage: interval.vantage,
-            packets: interval.packets,
-            lost: interval.lost,
-            loss_percent: interval.loss_percent,
-            jitter_ms: interval.jitter_ms,
-            jitter_ms_max: interval.jitter_ms,
-            mos: interval.mos,
-            mos_min: interval.mos,
-            level_dbov: interval.level_dbov,
-        };
-    };
-    let (before, now) = (known.packets as f64, interval.packets as f64);
-    let mean = |old: f64, new: f64| {
-        if before + now > 0.0 {
-            (old * before + new * now) / (before + now)
-        } else {
-            old
-        }
-    };
-    let (packets, lost) = (known.packets + interval.packets, known.lost + interval.lost);
-    TrackQualitySummary {
-        track: known.track,
-        vantage: known.vantage,
-        packets,
-        lost,
-        loss_percent: if packets + lost > 0 {
-            100.0 * lost as f64 / (packets + lost) as f64
-        } else {
-            0.0
-        },
-        jitter_ms: mean(known.jitter_ms, interval.jitter_ms),
-        jitter_ms_max: known.jitter_ms_max.max(interval.jitter_ms),
-        mos: mean(known.mos, interval.mos),
-        mos_min: known.mos_min.min(interval.mos),
-        level_dbov: mean(known.level_dbov, interval.level_dbov),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use aimg_domain::quality::Vantage;
-    use aimg_domain::{Timestamp, TrackId};
-
-    #[test]
-    fn a_summary_is_weighted_by_packets_and_keeps_the_worst() {
-        let interval = |packets, lost, mos, jitter_ms| TrackQuality {
-            track: TrackId::Caller,
-            vantage: Vantage::PbxToUs,
-            at: Timestamp(0),
-            packets,
-            lost,
-            loss_percent: 0.0,
-            jitter_ms,
-            mos,
-            level_dbov: -20.0,
-            peak_dbov: -10.0,
-        };
-        let first = add(None, &interval(300, 0, 4.4, 1.0));
-        let both = add(Some(first), &interval(100, 100, 2.4, 5.0));
-        assert_eq!((both.packets, both.lost, both.loss_percent), (400, 100, 20.0));
-        assert_eq!((both.mos_min, both.jitter_ms_max), (2.4, 5.0));
-        assert!((both.mos - 3.9).abs() < 1e-9 && (both.jitter_ms - 2.0).abs() < 1e-9, "{both:?}");
     }
 }

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(5);
+/// How long an interruption lasts before anybody is told.
+const SETTLE: Duration = Duration::from_millis(500);
 
 impl CallMedia {
     fn handle_of_pbx(&self) -> Result<Arc<PbxHandle>, ActorError> {
@@ -98,7 +100,7 @@ impl CallMedia {
                     None
                 }
                 TapEffect::Interrupted { why, .. } => {
-                    self.interrupted(&why);
+                    self.interrupted(&why, context);
                     None
                 }
                 TapEffect::Refused { why } => {
@@ -226,9 +228,10 @@ impl CallMedia {
         Ok(())
     }
 
-    fn interrupted(&mut self, why: &str) {
+    /// Said a moment later: at the end of a call the tapped leg leaves just before the call is over.
+    fn interrupted(&mut self, why: &str, context: &Context<Self>) {
         self.parts.keep.lock().flowing = None;
-        self.report(MediaReport::Interrupted { why: why.to_owned() });
+        context.remind(CallMediaMessage::InterruptedTick { why: why.to_owned() }, SETTLE);
         if let Some(recorder) = &self.recorder {
             let _ = recorder.cast(RecorderMessage::SegmentOver);
         }
@@ -238,6 +241,7 @@ impl CallMedia {
         for stream in std::mem::take(&mut self.streams).into_values() {
             stream.stop();
         }
+        self.report_summary();
         let mut keep = self.parts.keep.lock();
         keep.flowing = None;
         keep.streams.clear();
