@@ -389,3 +389,6 @@ fn own_id(action_id: &str) -> Option<u64> {
 fn is_success(message: &Message) -> bool {
     message.response().is_some_and(|response| response.eq_ignore_ascii_case("success"))
 }
+
+#[cfg(test)]
+mod tests;

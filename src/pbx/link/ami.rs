@@ -119,7 +119,7 @@ impl AmiHandle {
         };
         match response.succeeded() {
             true => Ok(response),
-            false => Err(PbxError::from_ami_text(response.text())),
+            false => Err(PbxError::from_ami_text(&response.refusal())),
         }
     }
 

@@ -36,6 +36,7 @@ pub(super) async fn follow(link: Arc<Link>) {
     let mut waits = link.waits(0);
     loop {
         let attempt = waits.attempt() + 1;
+        let mut nudged = link.shared.nudge.subscribe();
         let ended = tokio::select! {
             ended = attach(&link, attempt, &mut waits) => ended,
             () = link.stopped() => Ended::Stopping,
@@ -54,6 +55,7 @@ pub(super) async fn follow(link: Arc<Link>) {
         }
         tokio::select! {
             () = sleep(waits.next()) => {}
+            _ = nudged.changed() => {}
             () = link.stopped() => {}
         }
     }
@@ -73,7 +75,7 @@ async fn tell(link: &Link, error: PbxError) -> Result<(), Gone> {
         PbxError::Unreachable(text) => text.clone(),
         error => error.to_string(),
     };
-    tracing::warn!(pbx = %link.config.pbx, reason, "AMI is down");
+    link.log_down(Part::Ami, &reason);
     let event = match what_to_do(&error, false) {
         Some(what_to_do) => LinkEvent::Refused {
             since: link.set_circuit(Part::Ami, PbxState::Refused, Some(format!("{reason}: {what_to_do}"))),
@@ -100,7 +102,7 @@ async fn try_attach(link: &Link, attempt: u32, waits: &mut crate::backoff::Waits
     let mut connection = ami::connect(&link.config.ami, &link.config.deadlines, link.shared.clock.clone())
         .await
         .map_err(Ended::Connection)?;
-    link.shared.nudge.notify_waiters();
+    link.shared.nudge();
     let (up, held) = prepare(link, &mut connection).await?;
     link.shared.set_ami(Some(connection.handle.clone()));
     link.set_circuit(Part::Ami, PbxState::Attached, None);

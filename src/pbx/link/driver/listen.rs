@@ -21,6 +21,7 @@ enum Ended {
 pub(super) async fn listen(link: Arc<Link>, app: AriApp) {
     let mut waits = link.waits(1 + app as u64);
     loop {
+        let mut nudged = link.shared.nudge.subscribe();
         let ended = tokio::select! {
             ended = hear(&link, app, &mut waits) => ended,
             () = link.stopped() => Ended::Gone,
@@ -30,7 +31,10 @@ pub(super) async fn listen(link: Arc<Link>, app: AriApp) {
                 link.set_circuit(Part::Websocket(app), PbxState::Detached, Some("stopped".into()));
                 return;
             }
-            Ended::Replaced => replaced(&link, app).await,
+            Ended::Replaced => match replaced(&link, app).await {
+                Ok(()) => continue,
+                Err(Gone) => return,
+            },
             Ended::Overrun => down(&link, app, PbxError::Unreachable("overrun: the events came faster than they were taken".into())).await,
             Ended::Failed(error) => down(&link, app, error).await,
             Ended::Socket(end) => down(&link, app, PbxError::Unreachable(end.to_string())).await,
@@ -40,7 +44,7 @@ pub(super) async fn listen(link: Arc<Link>, app: AriApp) {
         }
         tokio::select! {
             () = sleep(waits.next()) => {}
-            () = link.shared.nudge.notified() => {}
+            _ = nudged.changed() => {}
             () = link.stopped() => {}
         }
     }
@@ -51,9 +55,10 @@ async fn replaced(link: &Link, app: AriApp) -> Result<(), Gone> {
     let reason = "another connection took this application: it has another owner now";
     link.set_circuit(Part::Websocket(app), PbxState::Detached, Some(reason.into()));
     tracing::warn!(pbx = %link.config.pbx, ?app, reason);
+    let mut reclaimed = link.shared.reclaim.subscribe();
     link.emit(LinkEvent::Replaced { app }).await?;
     tokio::select! {
-        () = link.shared.reclaim.notified() => {}
+        _ = reclaimed.changed() => {}
         () = link.stopped() => {}
     }
     Ok(())
@@ -65,8 +70,8 @@ async fn down(link: &Link, app: AriApp, error: PbxError) -> Result<(), Gone> {
         Some(what_to_do) => (PbxState::Refused, format!("ARI: {error}: {what_to_do}")),
         None => (PbxState::Blind, format!("ARI: {error}")),
     };
+    link.log_down(part, &reason);
     let since = link.set_circuit(part, state, Some(reason.clone()));
-    tracing::warn!(pbx = %link.config.pbx, ?app, reason, "event websocket is down");
     link.emit(LinkEvent::AriDown { app, reason, since }).await
 }
 
@@ -91,6 +96,7 @@ async fn try_hear(link: &Link, app: AriApp, waits: &mut crate::backoff::Waits) -
         .map_err(Ended::Failed)?;
     link.set_circuit(Part::Websocket(app), PbxState::Attached, None);
     waits.reset();
+    link.shared.nudge();
     emit(link, LinkEvent::AriUp { app, application }).await?;
     loop {
         let event = socket.next().await.map_err(Ended::Socket)?;
