@@ -230,6 +230,22 @@ impl Link {
         Waits::new(self.config.backoff, self.config.seed.wrapping_add(part))
     }
 
+    /// Waits for the next attempt; less where another part reaches the PBX meanwhile.
+    async fn pause(&self, waits: &mut Waits) {
+        let mut nudge = self.shared.nudge.subscribe();
+        let shortly = waits.shortly();
+        let nudged = async {
+            // The sender is ours: it cannot be gone.
+            let _ = nudge.changed().await;
+            sleep(shortly).await;
+        };
+        tokio::select! {
+            () = sleep(waits.next()) => {}
+            () = nudged => {}
+            () = self.stopped() => {}
+        }
+    }
+
     async fn stopped(&self) {
         let mut stopping = self.stopping.subscribe();
         // The sender is ours: it cannot be gone.
