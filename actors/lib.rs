@@ -4,6 +4,7 @@
 //! This crate must never know of HTTP or of a database driver.
 
 mod act;
+mod alive;
 mod audio_stream;
 mod call;
 mod call_media;

@@ -1,6 +1,7 @@
 //! `PbxConnection`: one pbx, AMI and ARI. It reads once for all tenants, hands facts to the directory, what concerns
 //! our own objects to the call's media, and compares belief with truth after each gap.
 
+use crate::alive;
 use crate::call_media::CallMediaMessage;
 use crate::calls::directory::{DirectoryOutput, Verdict};
 use crate::deps::Deps;
@@ -391,6 +392,7 @@ impl Dispatch for PbxConnection {
                 context.remind(PbxConnectionMessage::Tick, TICK);
                 let now = self.deps.clock.now();
                 self.router.apply(&self.handle.directory, |directory| directory.tick(now));
+                alive::touch(&self.deps.open, now);
                 self.ticks += 1;
                 if self.ticks % REAP_TICKS == 0 && self.handle.pbx.ari.is_some() && self.handle.commands().is_ok() {
                     self.look_for_objects(Look::Reap, context);

@@ -56,8 +56,8 @@ impl Router {
             DirectoryOutput::Told { told, .. } => self.tell(call, CallSessionMessage::Told(told)),
             DirectoryOutput::Withdrawn { uniqueid, .. } => self.tell(call, CallSessionMessage::Withdrawn { uniqueid }),
             DirectoryOutput::Merged { from, into } => {
-                self.tell(from, CallSessionMessage::MergedInto(into));
                 self.tell(into, CallSessionMessage::MergedFrom(from));
+                self.tell(from, CallSessionMessage::MergedInto(into));
             }
             DirectoryOutput::Blind { since, .. } => self.tell(call, CallSessionMessage::Blind { since }),
             DirectoryOutput::Reconciled { part, .. } => self.tell(call, CallSessionMessage::Reconciled(part)),

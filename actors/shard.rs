@@ -3,6 +3,7 @@
 
 use crate::call_session::CallSessionMessage;
 use crate::call_supervisor::Begin;
+use crate::alive;
 use crate::calls::directory::{CallDirectory, DirectoryLimits};
 use crate::deps::Deps;
 use crate::pbx_connection::{PbxConnection, PbxConnectionMessage};
@@ -138,8 +139,10 @@ impl Shard {
             let live = self.deps.live.open(call, tenant, handle.pbx.id, row.session.link_id);
             self.router.restore(tenant, call, Begin::Stored { row: Box::new(row), live });
         }
+        // Blind since the earlier life ended, not only since this one began.
         let now = self.deps.clock.now();
-        self.router.apply(&handle.directory, |directory| directory.lost(now));
+        let since = alive::last(&self.deps.open).map_or(now, |last| last.min(now));
+        self.router.apply(&handle.directory, |directory| directory.lost(since));
         Ok(())
     }
 

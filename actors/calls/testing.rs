@@ -113,10 +113,7 @@ pub fn capture(version: &str, name: &str) -> Vec<Told> {
     decoder.receive(&bytes);
     let mut facts = Vec::new();
     while let Some(frame) = decoder.next_frame() {
-        // `SoftHangupRequest` is Asterisk's own doing: its `Cause` is a mask of flags, and nobody asked.
-        if let Frame::Message(message) = frame
-            && message.event() != Some("SoftHangupRequest")
-        {
+        if let Frame::Message(message) = frame {
             facts.extend(told(&message, facts.last().map_or(Timestamp(0), |told: &Told| told.at)));
         }
     }

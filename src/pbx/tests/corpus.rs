@@ -71,7 +71,6 @@ fn is_followed(message: &Message) -> bool {
             "Hold",
             "Unhold",
             "HangupRequest",
-            "SoftHangupRequest",
             "Hangup",
             "BlindTransfer",
             "AttendedTransfer",
