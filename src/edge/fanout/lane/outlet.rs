@@ -136,6 +136,12 @@ impl Outlet {
         true
     }
 
+    /// What was held back for slowness goes before a goodbye.
+    pub fn take_loose(&mut self) -> Vec<Bytes> {
+        self.loose_bytes = 0;
+        self.loose.drain(..).map(|loose| loose.frame.into()).collect()
+    }
+
     /// Everything but the rest of a piece that is begun.
     pub fn drop_unbegun(&mut self) {
         self.outbox.truncate(usize::from(self.begun));

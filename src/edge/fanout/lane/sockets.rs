@@ -168,6 +168,9 @@ impl Sockets {
         if code == CloseCode::SlowConsumer {
             outlet.drop_unbegun();
         }
+        for frame in outlet.take_loose() {
+            self.push(slot, frame, None);
+        }
         self.push(slot, frame::close(code.code(), reason), None);
         if let Some(outlet) = self.get_mut(slot) {
             outlet.closing = Some((code.code(), deadline));
