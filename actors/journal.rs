@@ -113,6 +113,10 @@ impl Dispatch for Journal {
         match message {
             JournalMessage::Append(append) => {
                 self.backlog.push(append);
+                metrics::gauge!("aimg_journal_backlog_bytes", "tenant" => self.tenant.to_string()).set(self.backlog.bytes() as f64);
+                if self.backlog.is_full() && self.failing.is_some() {
+                    metrics::counter!("aimg_journal_collapsed_total").increment(1);
+                }
                 self.go_on(context);
             }
             JournalMessage::Done(result) => self.done(result, context)?,

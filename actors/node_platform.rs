@@ -2,7 +2,7 @@
 
 use crate::call_media::CallMediaMessage;
 use crate::call_session::CallSessionMessage;
-use crate::connection::ConnectionSupervisorMessage;
+use crate::connection::{ConnectionSupervisorMessage, Listener};
 use crate::live::LiveCalls;
 use crate::originate::originate;
 use crate::platform::{ListenPurpose, LiveAudio, NewConnection, Platform, Readiness, ReadinessCheck};
@@ -12,7 +12,7 @@ use crate::shard_region::ShardRegionMessage;
 use aimg_actor_kit::{CallError, Refused, Reply};
 use aimg_domain::actor::ActorInfo;
 use aimg_domain::pbx::{PbxState, PbxStatus};
-use aimg_domain::{CallId, Caller, Fault, PbxId, PbxLinkId, Permission, TenantId};
+use aimg_domain::{CallId, Caller, Fault, PbxId, PbxLinkId, Permission, TenantId, UserId};
 use aimg_placement::ShardId;
 use aimg_store::StoreError;
 use aimg_wire::request::{Asked, CallReply, CallRequest, TenantReply, TenantRequest};
@@ -23,6 +23,9 @@ use std::time::Duration;
 pub struct NodePlatform {
     pub node: Arc<NodeTree>,
 }
+
+/// How long the lanes may take to confirm that a user's rights changed.
+const POLICY: Duration = Duration::from_secs(10);
 
 fn store(error: StoreError) -> Fault {
     tracing::error!(%error, "store");
@@ -37,12 +40,22 @@ pub(crate) fn asking(what: &str) -> impl Fn(CallError) -> Fault + '_ {
     }
 }
 
-/// Hears a call of its own tenant. Also what websocket connections listen by.
-pub async fn listen(live: &LiveCalls, call: CallId, asked: Asked<ListenPurpose>) -> Result<LiveAudio, Fault> {
+/// Hears a call of its own tenant.
+async fn listen(live: &LiveCalls, call: CallId, asked: Asked<ListenPurpose>) -> Result<LiveAudio, Fault> {
     asked.caller.require(Permission::CallsMonitor)?;
     let live = live.of_tenant(asked.tenant, call).ok_or_else(|| Fault::not_found("live call"))?;
     let deadline = Duration::from_millis(asked.remaining_ms);
     live.media.call(CallMediaMessage::Listen, deadline).await.map_err(asking("the call's audio"))?
+}
+
+/// How websocket connections hear calls.
+pub struct LiveListener(pub LiveCalls);
+
+#[async_trait]
+impl Listener for LiveListener {
+    async fn listen(&self, call: CallId, asked: Asked<ListenPurpose>) -> Result<LiveAudio, Fault> {
+        listen(&self.0, call, asked).await
+    }
 }
 
 impl NodePlatform {
@@ -186,6 +199,12 @@ impl Platform for NodePlatform {
             },
             Refused::Gone => Fault::unavailable("this node"),
         })
+    }
+
+    async fn policy_changed(&self, user: UserId, caller: Option<Caller>) -> Result<(), Fault> {
+        let connections = &self.node.parts.connections;
+        let changed = connections.call(|done| ConnectionSupervisorMessage::PolicyChanged { user, caller, done }, POLICY).await;
+        changed.map(drop).map_err(asking("the user's connections"))
     }
 
     fn tree(&self) -> Vec<ActorInfo> {

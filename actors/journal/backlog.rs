@@ -157,10 +157,12 @@ impl<A> Backlog<A> {
         }
     }
 
+    /// Some call's events were folded into one.
     pub fn is_full(&self) -> bool {
         !self.collapsed.is_empty() || self.dropped > 0
     }
 
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.in_flight.is_empty() && self.collapsed.is_empty()
     }

@@ -4,12 +4,12 @@ use crate::config::Config;
 use crate::operator::Operator;
 use crate::system::{SystemClock, SystemIds};
 use crate::telemetry;
-use aimg_actors::connection::ConnectionDeps;
+use aimg_actors::connection::{ConnectionDeps, ConnectionLimits};
 use aimg_actors::deps::Deps;
 use aimg_actors::live::LiveCalls;
-use aimg_actors::node_platform::NodePlatform;
+use aimg_actors::node_platform::{LiveListener, NodePlatform};
 use aimg_actors::pbx_handle::PbxHandles;
-use aimg_actors::relay::EventRelay;
+use aimg_actors::relay::{EventRelay, RelayDeps};
 use aimg_actors::root::NodeTree;
 use aimg_domain::user::User;
 use aimg_domain::{Clock, IdSource};
@@ -135,7 +135,14 @@ struct Threads {
 
 fn deps(config: &Config, store: &Embedded, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, threads: Threads) -> Deps {
     let repos = &store.repos;
-    let relay = EventRelay::new(threads.lanes, clock.clone(), ids.clone(), config.node.clone(), store.journal.epoch());
+    let relay = EventRelay::new(RelayDeps {
+        lanes: threads.lanes,
+        journal: store.journal.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        node: config.node.clone(),
+        generation: store.journal.epoch(),
+    });
     let seed = u64::from_be_bytes(ids.uuid().as_bytes()[8..].try_into().unwrap_or_default());
     Deps {
         node: config.node.clone(),
@@ -161,7 +168,19 @@ fn deps(config: &Config, store: &Embedded, clock: Arc<dyn Clock>, ids: Arc<dyn I
 }
 
 async fn start_tree(config: &Config, deps: &Arc<Deps>, lanes: Arc<Lanes>) -> Result<NodeTree, String> {
-    let connections = ConnectionDeps::new(lanes.clone(), deps.clone(), config.limits.connections, config.limits.connections_per_user);
+    let limits = ConnectionLimits {
+        connections: config.limits.connections,
+        connections_per_user: config.limits.connections_per_user,
+        ..ConnectionLimits::default()
+    };
+    let connections = ConnectionDeps {
+        lanes: lanes.clone(),
+        relay: deps.relay.clone(),
+        journal: deps.journal.clone(),
+        listener: Arc::new(LiveListener(deps.live.clone())),
+        clock: deps.clock.clone(),
+        limits,
+    };
     NodeTree::start(deps.clone(), PbxHandles::default(), lanes, connections)
         .await
         .map_err(|error| error.to_string())
