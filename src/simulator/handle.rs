@@ -259,9 +259,14 @@ impl SimHandle {
         self.shared().gate.set(Run::Dead);
     }
 
-    /// Boots again on the same ports, with a new boot time; a living simulator crashes first.
+    /// Boots again on the same ports, with a new boot time, in the next second at the earliest; a living simulator crashes first.
     pub async fn restart(&self) -> io::Result<()> {
         self.crash();
+        // Uniqueids carry the second of their making: two boots must not share one.
+        let died = self.clock.now().epoch_secs();
+        while self.clock.now().epoch_secs() == died {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         // The dead servers' listeners go as soon as their tasks have run.
         for _ in 0..200 {

@@ -19,6 +19,7 @@ pub(crate) mod stasis;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod unanswered;
 
 use crate::ami::login::Manager;
 use crate::audio::voice::Voice;

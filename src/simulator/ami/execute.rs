@@ -262,14 +262,15 @@ impl Switch {
             return to.error("Originate failed: no application or extension");
         }
         let id = Some(text("ChannelId")).filter(|id| !id.is_empty());
-        if id.as_ref().is_some_and(|id| self.id_taken(id)) || self.full() {
+        let other_id = Some(text("OtherChannelId")).filter(|id| !id.is_empty());
+        if self.ids_clash(id.as_deref(), other_id.as_deref()) || self.full() {
             return to.error("Originate failed");
         }
         let variables = action.all("Variable").flat_map(|list| list.split(',')).filter_map(|pair| pair.split_once('='));
         let wish = Wish {
             endpoint: text("Channel"),
             id,
-            other_id: Some(text("OtherChannelId")).filter(|id| !id.is_empty()),
+            other_id,
             destination,
             caller: caller_id(action.text("CallerID")),
             variables: variables.map(|(key, value)| (key.trim().to_owned(), value.to_owned())).collect(),

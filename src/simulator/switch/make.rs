@@ -28,9 +28,21 @@ impl Switch {
         self.channels.range(id.to_owned()..).next().is_some_and(|(found, _)| found.starts_with(id)) || self.names.contains_key(id)
     }
 
+    /// Of the two halves of a channel to be made.
+    pub(crate) fn ids_clash(&self, id: Option<&str>, other: Option<&str>) -> bool {
+        let derived = id.map(|id| format!("{id};2"));
+        [id, other].into_iter().flatten().any(|id| self.id_taken(id)) || other.is_some_and(|other| id == Some(other) || derived.as_deref() == Some(other))
+    }
+
     pub(crate) fn uniqueid(&mut self) -> String {
-        let serial = self.fresh();
-        format!("{}-{}.{serial}", self.config.system_name, self.now.epoch_secs())
+        loop {
+            let serial = self.fresh();
+            let id = format!("{}-{}.{serial}", self.config.system_name, self.now.epoch_secs());
+            // A request may have chosen an id of this form.
+            if !self.channels.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     pub(crate) fn pjsip_name(&mut self, endpoint: &str) -> String {

@@ -7,6 +7,8 @@ use crate::ami::class::{CALL, DIALPLAN};
 use crate::ami::event::{Event, escape};
 use bytes::Bytes;
 
+/// A channel does not keep more; setting them is still told.
+const VARIABLES_MAX: usize = 512;
 const ASTERISK_ID: &str = "02:fc:00:00:00:01";
 
 impl Switch {
@@ -121,7 +123,9 @@ impl Switch {
 
     pub(crate) fn varset(&mut self, id: &str, variable: &str, value: &str) {
         let Some(channel) = self.channels.get_mut(id) else { return };
-        channel.vars.insert(variable.to_owned(), value.to_owned());
+        if channel.vars.len() < VARIABLES_MAX || channel.vars.contains_key(variable) {
+            channel.vars.insert(variable.to_owned(), value.to_owned());
+        }
         let event = Event::new("VarSet", DIALPLAN)
             .channel("", channel)
             .put("Variable", variable)

@@ -242,7 +242,7 @@ impl Rig {
     fn request(&mut self, what: u8, a: u8, b: u8) {
         let (channel, other) = (nth(self.switch.channels.keys(), a), nth(self.switch.channels.keys(), b));
         let bridge = nth(self.switch.bridges.keys(), b);
-        let (method, path) = match what % 17 {
+        let (method, path) = match what % 18 {
             0 => ("POST", format!("channels/{channel}/snoop/sn-{b}?spy=both&app=app")),
             1 => (
                 "POST",
@@ -260,7 +260,8 @@ impl Rig {
             12 => ("POST", format!("channels/{channel}/play/pb-{b}?media=sound:x")),
             13 => ("POST", format!("channels?endpoint=Local/600@lab/n&app=app&channelId=lo-{b}")),
             14 => ("POST", "channels?endpoint=PJSIP/1003&extension=1001&context=x".to_owned()),
-            15 => ("POST", format!("channels/{channel}/continue")),
+            15 => ("POST", format!("channels?endpoint=Local/1@x&app=app&channelId=lo-{a}&otherChannelId=lo-{b}")),
+            16 => ("POST", format!("channels/{channel}/continue")),
             _ => ("GET", "channels".to_owned()),
         };
         assert!(self.ari(method, &path) < 600);

@@ -29,7 +29,8 @@ impl Switch {
             (None, None) => return Reply::error(400, "Application or extension must be specified"),
         };
         let id = id.or_else(|| request.param("channelId").map(str::to_owned));
-        if id.as_ref().is_some_and(|id| self.id_taken(id)) {
+        let other_id = request.param("otherChannelId").map(str::to_owned);
+        if self.ids_clash(id.as_deref(), other_id.as_deref()) {
             return Reply::error(409, "Channel with given unique ID already exists");
         }
         if self.full() {
@@ -38,7 +39,7 @@ impl Switch {
         let wish = Wish {
             endpoint,
             id,
-            other_id: request.param("otherChannelId").map(str::to_owned),
+            other_id,
             destination,
             caller: caller_id(request.param("callerId").unwrap_or_default()),
             variables: request.variables.clone(),
