@@ -143,7 +143,8 @@ fn responses(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Value
     all.insert(route.status.to_string(), good);
     let mut errors: Vec<u16> = route.errors.to_vec();
     if route.access != Access::Public {
-        errors.extend([401, 403]);
+        // 400 and 404: also of a tenant that is named.
+        errors.extend([400, 401, 403, 404]);
     }
     if route.body.is_some() {
         errors.extend([400, 413, 415]);

@@ -7,7 +7,6 @@ mod calls;
 mod document;
 mod hostile;
 mod idempotency;
-mod kept;
 mod node;
 mod pbxs;
 mod pretended;

@@ -73,7 +73,10 @@ fn validate(schema: &Value, value: &Value, at: &str) {
     };
     assert!(kinds.iter().any(fits), "{at}: {value} is no {kinds:?}");
     if let Some(items) = value.as_array() {
-        items.iter().enumerate().for_each(|(n, item)| validate(&schema["items"], item, &format!("{at}.{n}")));
+        items
+            .iter()
+            .enumerate()
+            .for_each(|(n, item)| validate(&schema["items"], item, &format!("{at}.{n}")));
     }
     let Some(map) = value.as_object() else { return };
     for required in schema["required"].as_array().into_iter().flatten() {

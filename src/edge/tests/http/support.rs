@@ -1,19 +1,20 @@
 //! An edge on a socket with two tenants and a person of every role in each.
 
-use crate::kept::Kept;
 use crate::pretended::Pretended;
 use aimg_actors::platform::NewConnection;
 use aimg_domain::call::{AudioState, Party, RecordingState};
 use aimg_domain::secret::Secret;
 use aimg_domain::tenant::{Tenant, TenantStatus};
 use aimg_domain::user::User;
-use aimg_domain::{CallId, CallSession, CallState, Clock, Direction, IdSource, Outcome, PbxId, PbxLinkId, Role, TenantId, Timestamp, UserId};
+use aimg_domain::{CallId, CallSession, CallState, Clock, Direction, IdSource, NewEvent, Outcome, PbxId, PbxLinkId, Role, TenantId, Timestamp, UserId};
 use aimg_edge::{Edge, EdgeConfig, EdgeParts, auth};
 use aimg_store::blobs::ObjectStore;
 use aimg_store::blobs::object_store::memory::InMemory;
-use aimg_store::memory::{MemoryRecords, MemoryShared};
+use aimg_store::journal::{Commit, Committed, Journal};
+use aimg_store::memory::{MemoryCalls, MemoryRecords, MemoryShared};
 use aimg_store::repo::Repos;
 use aimg_store::secrets::{Keyring, OsEntropy};
+use aimg_store::sessions::SessionRow;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -55,7 +56,7 @@ impl IdSource for Ids {
 pub struct Rig {
     pub address: SocketAddr,
     pub platform: Arc<Pretended>,
-    pub kept: Arc<Kept>,
+    pub kept: Arc<MemoryCalls>,
     pub repos: Repos,
     pub blobs: Arc<dyn ObjectStore>,
     pub keyring: Arc<Keyring>,
@@ -82,8 +83,8 @@ impl Rig {
     pub async fn with(config: EdgeConfig) -> Rig {
         let clock = Arc::new(HandClock(AtomicI64::new(1_800_000_000_000)));
         let keyring = Arc::new(Keyring::ephemeral(Box::new(OsEntropy)).unwrap());
-        let repos = Repos::new(Arc::new(MemoryRecords::default()), keyring.clone());
-        let kept = Arc::new(Kept::default());
+        let repos = Repos::new(Arc::new(MemoryRecords::new()), keyring.clone());
+        let kept = Arc::new(MemoryCalls::new("n1"));
         let blobs: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let (platform, connections) = Pretended::new();
         let platform = Arc::new(platform);
@@ -94,7 +95,7 @@ impl Rig {
             journal: kept.clone(),
             blobs: blobs.clone(),
             keyring: keyring.clone(),
-            shared: Arc::new(MemoryShared::new(clock.clone())),
+            shared: Arc::new(MemoryShared::new(clock.clone(), 10_000)),
             clock: clock.clone(),
             ids: Arc::new(Ids),
             metrics: Arc::new(|| "# TYPE aimg_up gauge\naimg_up 1\n".into()),
@@ -133,6 +134,19 @@ impl Rig {
             }
         }
         rig
+    }
+
+    /// Stores sessions and events as their tenant's journal does.
+    pub async fn keep(&self, tenant: TenantId, sessions: &[CallSession], events: Vec<NewEvent>) -> Committed {
+        let sessions = sessions.iter().map(|session| SessionRow {
+            session: session.clone(),
+            resume: Value::Null,
+        });
+        let commit = Commit {
+            events,
+            sessions: sessions.collect(),
+        };
+        self.kept.commit(tenant, self.kept.epoch(), commit).await.unwrap()
     }
 
     pub fn stop(&mut self) {
@@ -177,7 +191,10 @@ impl Rig {
     pub async fn token(&self, email: &str) -> String {
         let user = self.stored_user(email).await;
         let life = Duration::from_secs(600);
-        auth::issue_token(&self.keyring, &user, Uuid::now_v7(), self.clock.now(), life).unwrap().expose().to_owned()
+        auth::issue_token(&self.keyring, &user, Uuid::now_v7(), self.clock.now(), life)
+            .unwrap()
+            .expose()
+            .to_owned()
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -219,22 +236,34 @@ pub async fn answer(request: RequestBuilder) -> (u16, Value) {
     let (client, request) = request.build_split();
     let request = request.unwrap();
     let (method, path) = (request.method().clone(), request.url().path().to_owned());
-    let response: Response = client.execute(request).await.unwrap();
+    read(&method, &path, client.execute(request).await.unwrap()).await
+}
+
+pub async fn read(method: &Method, path: &str, response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let problem = response.headers().get("content-type").is_some_and(|value| value == "application/problem+json");
     let text = response.text().await.unwrap();
-    let body: Value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+    let body: Value = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    };
     if status >= 400 {
         assert!(problem, "{method} {path}: {status} is no problem+json");
         assert_eq!(body["status"], status, "{body}");
         assert!(body["code"].is_string() && body["detail"].is_string() && body["errors"].is_array(), "{body}");
     }
-    crate::shape::check(method.as_str(), &path, status, &body);
+    crate::shape::check(method.as_str(), path, status, &body);
     (status, body)
 }
 
 pub fn fields(problem: &Value) -> Vec<&str> {
-    problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect()
+    problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect()
 }
 
 pub fn call(tenant: TenantId, at: i64) -> CallSession {
