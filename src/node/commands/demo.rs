@@ -100,11 +100,7 @@ impl Drop for Folder {
 }
 
 async fn simulator(given: &cli::Demo) -> Result<SimHandle, String> {
-    let config = SimConfig {
-        calls: given.calls,
-        seed: given.seed,
-        ..SimConfig::default()
-    };
+    let config = SimConfig::busy(given.calls, given.seed);
     Simulator::start(config)
         .await
         .map_err(|error| format!("the simulated Asterisk did not start: {error}"))
