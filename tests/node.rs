@@ -8,7 +8,6 @@ use serde_json::Value;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -19,24 +18,39 @@ pub const PASSWORD: &str = "correct horse battery staple";
 
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(20);
-const MEDIA_PORTS: u16 = 200;
+const MEDIA_PORTS: u16 = 40;
+
+/// How a node is run, beyond the ordinary.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Its data is here instead of in its own folder.
+    pub data: Option<PathBuf>,
+    /// More of its configuration file, in TOML.
+    pub config: String,
+}
 
 pub struct Node {
     child: Option<Child>,
     folder: TempDir,
+    options: Options,
     port: u16,
-    media_from: u16,
+    media: MediaPorts,
     starts: usize,
 }
 
 impl Node {
     /// `aimg serve` on a new data folder, ready to serve.
     pub async fn serve() -> Node {
+        Node::serve_with(Options::default()).await
+    }
+
+    pub async fn serve_with(options: Options) -> Node {
         let mut node = Node {
             child: None,
             folder: tempfile::Builder::new().prefix("aimg-node-").tempdir().expect("a folder for the data"),
+            options,
             port: free_port(),
-            media_from: free_media_ports(),
+            media: MediaPorts::reserve(),
             starts: 0,
         };
         std::fs::write(node.config_path(), node.config()).expect("the configuration is written");
@@ -45,8 +59,8 @@ impl Node {
     }
 
     fn config(&self) -> String {
-        let last = self.media_from + MEDIA_PORTS - 1;
-        format!("[media]\nbind = \"127.0.0.1\"\nports = [{}, {last}]\n", self.media_from)
+        let (first, last) = (self.media.from, self.media.from + MEDIA_PORTS - 1);
+        format!("[media]\nbind = \"127.0.0.1\"\nports = [{first}, {last}]\n{}", self.options.config)
     }
 
     fn config_path(&self) -> PathBuf {
@@ -54,7 +68,7 @@ impl Node {
     }
 
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.options.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
     }
 
     pub fn url(&self) -> String {
@@ -202,16 +216,24 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-/// Ranges that nothing else of ours uses (scripts/asterisk leaves 21000 to 21999 to nodes).
-fn free_media_ports() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    for _ in 0..5 {
-        let from = 21000 + NEXT.fetch_add(1, Ordering::Relaxed) % 5 * MEDIA_PORTS;
-        if UdpSocket::bind(("127.0.0.1", from)).is_ok() {
-            return from;
+/// A range that no other node of any test has, in any process: a restarted node must find its ports free. (scripts/asterisk
+/// leaves 21000 to 21999 to nodes.)
+struct MediaPorts {
+    from: u16,
+    _lock: std::fs::File,
+}
+
+impl MediaPorts {
+    fn reserve() -> MediaPorts {
+        for from in (21000..22000 - MEDIA_PORTS).step_by(usize::from(MEDIA_PORTS)) {
+            let lock = std::env::temp_dir().join(format!("aimg-media-ports-{from}.lock"));
+            let lock = std::fs::File::create(&lock).unwrap_or_else(|error| panic!("{}: {error}", lock.display()));
+            if lock.try_lock().is_ok() && UdpSocket::bind(("127.0.0.1", from)).is_ok() {
+                return MediaPorts { from, _lock: lock };
+            }
         }
+        panic!("all media ports from 21000 to 21999 are taken: too many nodes at once");
     }
-    panic!("all media ports from 21000 to 21999 are taken: too many nodes at once");
 }
 
 fn last_lines(text: &str, count: usize) -> String {

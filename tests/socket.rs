@@ -48,8 +48,39 @@ impl EventSocket {
         socket
     }
 
+    /// A connection that follows a topic; with a position it goes on behind it, and what was missed is among the events.
+    pub async fn of_topic(api: &Api, topic: &str, recover: Option<(u64, u64)>) -> EventSocket {
+        let mut socket = EventSocket::connect(api).await;
+        socket.subscribe(topic, recover).await;
+        socket
+    }
+
+    pub async fn subscribe(&mut self, topic: &str, recover: Option<(u64, u64)>) -> Value {
+        let mut subscribe = json!({ "topic": topic });
+        if let Some((epoch, offset)) = recover {
+            subscribe["recover"] = json!({ "epoch": epoch, "offset": offset });
+        }
+        let answer = self.command(json!({ "subscribe": subscribe })).await;
+        let publications = answer["publications"].as_array().cloned().unwrap_or_default();
+        self.events.extend(publications);
+        answer
+    }
+
+    /// Position of the last event that came.
+    pub fn position(&self) -> Option<(u64, u64)> {
+        let last = self.events.last()?;
+        Some((last["epoch"].as_u64()?, last["offset"].as_u64()?))
+    }
+
     /// Sends a command and gives its answer; events that come before it are kept.
-    pub async fn command(&mut self, mut command: Value) -> Value {
+    pub async fn command(&mut self, command: Value) -> Value {
+        let answer = self.ask(command.clone()).await;
+        assert!(answer.get("error").is_none(), "{command}: {answer}");
+        answer
+    }
+
+    /// As `command`, also when it is refused.
+    pub async fn ask(&mut self, mut command: Value) -> Value {
         self.commands += 1;
         command["id"] = json!(self.commands);
         self.stream.send(Message::text(command.to_string())).await.expect("the command is sent");
@@ -57,7 +88,6 @@ impl EventSocket {
         loop {
             let message = self.next(until).await.unwrap_or_else(|why| panic!("no answer to {command}: {why}"));
             if message["id"] == json!(self.commands) && message.get("event").is_none() {
-                assert!(message.get("error").is_none(), "{command}: {message}");
                 return message;
             }
         }
@@ -97,6 +127,26 @@ impl EventSocket {
         }
     }
 
+    /// Reads until there are this many events in all.
+    pub async fn gather(&mut self, count: usize, deadline: Duration) {
+        let until = Instant::now() + deadline;
+        while self.events.len() < count {
+            let seen = self.events.len();
+            self.next(until).await.unwrap_or_else(|why| panic!("only {seen} of {count} events: {why}"));
+        }
+    }
+
+    /// Reads on until the connection ends: the code of the close frame, or nothing if there was none.
+    pub async fn closed(&mut self, deadline: Duration) -> Option<u16> {
+        closed(&mut self.stream, deadline).await.map(|(code, _)| code)
+    }
+
+    /// Keeps what comes until the connection breaks.
+    pub async fn drain(&mut self, deadline: Duration) {
+        let until = Instant::now() + deadline;
+        while self.next(until).await.is_ok() {}
+    }
+
     pub fn names(&self) -> Vec<&str> {
         self.events.iter().filter_map(|event| event["event"].as_str()).collect()
     }
@@ -129,6 +179,18 @@ impl EventSocket {
     }
 }
 
+/// Code and reason of the close frame.
+async fn closed(stream: &mut Stream, deadline: Duration) -> Option<(u16, String)> {
+    let until = Instant::now() + deadline;
+    loop {
+        match timeout_at(until, stream.next()).await.expect("the connection is closed in time") {
+            Some(Ok(Message::Close(frame))) => return frame.map(|frame| (frame.code.into(), frame.reason.to_string())),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return None,
+        }
+    }
+}
+
 /// `/ws/audio/stream/{call}`: what each track brought, placed by media time.
 pub struct AudioSocket {
     stream: Stream,
@@ -144,7 +206,17 @@ pub struct Track {
     pub samples: Vec<i16>,
     /// Samples of pieces marked as lost packets.
     pub lost: u64,
+    pub pieces: Vec<Piece>,
     first: Option<u64>,
+}
+
+/// The header of a frame as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    pub sequence: u32,
+    pub media_time: u64,
+    pub samples: u64,
+    pub flags: u8,
 }
 
 const HEADER: usize = 24;
@@ -155,6 +227,17 @@ impl AudioSocket {
         let path = format!("/ws/audio/stream/{call}");
         let stream = crate::eventually(Duration::from_secs(15), "the audio can be had", || connect(api, &path)).await;
         AudioSocket { stream, tracks: Vec::new() }
+    }
+
+    /// Reads on until the connection ends: code and reason of the close frame.
+    pub async fn closed(&mut self, deadline: Duration) -> Option<(u16, String)> {
+        closed(&mut self.stream, deadline).await
+    }
+
+    /// Says goodbye as a client does.
+    pub async fn close(mut self) {
+        let _ = self.stream.close(None).await;
+        let _ = closed(&mut self.stream, ANSWER).await;
     }
 
     /// Listens until each of these tracks has brought `ms` milliseconds.
@@ -206,6 +289,12 @@ impl AudioSocket {
         let flags = bytes[2];
         let media_time = u64::from_le_bytes(bytes[8..16].try_into().expect("eight bytes"));
         let length = u32::from_le_bytes(bytes[20..24].try_into().expect("four bytes")) as usize;
+        track.pieces.push(Piece {
+            sequence: u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes")),
+            media_time,
+            samples: length as u64,
+            flags,
+        });
         let first = *track.first.get_or_insert(media_time);
         let at = usize::try_from(media_time.saturating_sub(first)).expect("it fits");
         let end = at + length;
