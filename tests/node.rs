@@ -1,7 +1,7 @@
 //! A node as its real process: started, killed, started again on the same data.
 
 use crate::api::Api;
-use crate::binary::aimg;
+use crate::binary;
 use crate::poll::eventually;
 use crate::process::{Signal, signal};
 use serde_json::Value;
@@ -80,7 +80,7 @@ impl Node {
         assert!(self.child.is_none(), "it runs already");
         self.starts += 1;
         let log = std::fs::File::create(self.log_path(self.starts)).expect("a log file");
-        let mut command = Command::new(aimg());
+        let mut command = binary::command();
         command.arg("serve").arg("--config").arg(self.config_path()).arg("--data").arg(self.data());
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         command.env("AIMG_ADMIN_EMAIL", EMAIL).env("AIMG_ADMIN_PASSWORD", PASSWORD);
@@ -145,7 +145,7 @@ impl Node {
 
     /// A command of `aimg` against this node, with its own keys.
     pub fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(aimg());
+        let mut command = binary::command();
         command.arg(name).arg("--url").arg(self.url()).arg("--data").arg(self.data());
         command
     }
@@ -175,7 +175,7 @@ impl Demo {
     }
 
     async fn start_on(folder: TempDir, arguments: &[&str]) -> Demo {
-        let mut command = Command::new(aimg());
+        let mut command = binary::command();
         let listen = format!("127.0.0.1:{}", free_port());
         command
             .args(["demo", "--json", "--listen", &listen])

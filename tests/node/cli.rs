@@ -7,7 +7,6 @@ use aimg_tests::{Api, Node, within};
 use serde_json::Value;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -68,7 +67,7 @@ async fn calls_and_the_tree_are_listed_and_followed() {
 async fn token_check_and_openapi_say_what_they_are_asked() {
     let node = Node::serve().await;
     let bare = |arguments: &[&str]| {
-        let mut command = Command::new(aimg_tests::binary::aimg());
+        let mut command = aimg_tests::binary::command();
         command.args(arguments);
         command
     };
