@@ -69,12 +69,12 @@ pub fn rows() -> Vec<Route> {
             .about("auth", "Sign in with email and password")
             .body(SIGN_IN)
             .answers(200, Answers::Json(schema::<SignedIn>))
-            .errors(&[401, 429]),
+            .errors(&[401, 403, 429]),
         route(Method::POST, "/api/v1/auth/token/refresh", Access::Public, handler!(refresh))
             .about("auth", "The next access and refresh token; showing a used refresh token ends its sign-in")
             .body(REFRESH)
             .answers(200, Answers::Json(schema::<SignedIn>))
-            .errors(&[401]),
+            .errors(&[401, 403]),
         route(Method::POST, "/api/v1/auth/token/verify", Access::Public, handler!(verify))
             .about("auth", "Whether an access token is good now")
             .body(VERIFY)
