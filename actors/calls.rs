@@ -5,6 +5,8 @@
 pub mod actions;
 pub mod channel;
 pub mod directory;
+#[cfg(test)]
+mod replay;
 pub mod resume;
 pub mod session;
 pub mod tap;

@@ -2,7 +2,7 @@
 //! their own.
 
 use aimg_domain::actor::ActorInfo;
-use aimg_domain::{CallId, Caller, Fault, TenantId, TrackId};
+use aimg_domain::{CallId, Caller, Fault, TenantId, TrackId, UserId};
 use aimg_media_pump::FrameReader;
 use aimg_wire::request::{Asked, CallReply, CallRequest, TenantReply, TenantRequest};
 use async_trait::async_trait;
@@ -23,6 +23,10 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Hands over an upgraded websocket: from here on a Connection actor and a lane own it.
     async fn connect(&self, connection: NewConnection) -> Result<(), Fault>;
+
+    /// What a user may do has changed (`None`: nothing any more). Returns when nothing is sent to the user's sockets that
+    /// is not allowed now.
+    async fn policy_changed(&self, user: UserId, caller: Option<Caller>) -> Result<(), Fault>;
 
     /// Every actor of this node.
     fn tree(&self) -> Vec<ActorInfo>;

@@ -21,6 +21,12 @@ impl<M> Clone for Address<M> {
 pub struct Reply<T>(oneshot::Sender<T>);
 
 impl<T> Reply<T> {
+    /// For questions that are asked without waiting in place.
+    pub fn pair() -> (Reply<T>, oneshot::Receiver<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (Reply(sender), receiver)
+    }
+
     pub fn send(self, answer: T) {
         // An asker whose deadline passed no longer listens.
         let _ = self.0.send(answer);

@@ -73,7 +73,7 @@ pub(crate) struct Child {
 pub(crate) struct ChildGuard {
     pub tree: Tree,
     pub entry: Arc<Entry>,
-    pub close: Box<dyn Fn() + Send>,
+    pub close: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Drop for ChildGuard {
@@ -83,7 +83,7 @@ impl Drop for ChildGuard {
     }
 }
 
-pub(crate) fn closer<M: Send + 'static>(queue: Arc<Queue<M>>) -> Box<dyn Fn() + Send> {
+pub(crate) fn closer<M: Send + 'static>(queue: Arc<Queue<M>>) -> Box<dyn Fn() + Send + Sync> {
     Box::new(move || queue.close())
 }
 

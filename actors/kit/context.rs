@@ -84,7 +84,7 @@ impl<D: Dispatch> Context<D> {
     async fn spawn_from<C, F, Fut>(
         &mut self,
         mailbox: Address<C::Message>,
-        close: Box<dyn Fn() + Send>,
+        close: Box<dyn Fn() + Send + Sync>,
         subject: String,
         restart: Restart,
         make: F,
@@ -127,7 +127,14 @@ struct Prepared<C: Dispatch> {
 }
 
 impl<C: Dispatch> Prepared<C> {
-    fn new(tree: &Tree, queue: Arc<Queue<C::Message>>, close: Box<dyn Fn() + Send>, subject: String, parent: Option<String>, make: Make<C>) -> Prepared<C> {
+    fn new(
+        tree: &Tree,
+        queue: Arc<Queue<C::Message>>,
+        close: Box<dyn Fn() + Send + Sync>,
+        subject: String,
+        parent: Option<String>,
+        make: Make<C>,
+    ) -> Prepared<C> {
         let changing = Changing {
             since: tree.now(),
             state: ActorState::Starting,

@@ -83,18 +83,16 @@ impl<D: Dispatch> Actor for Shell<D> {
             attachment,
             stopping: false,
         };
-        Ok(Running { dispatch, context })
-    }
-
-    async fn post_start(&self, myself: ActorRef<Packet>, state: &mut Running<D>) -> Result<(), ActorProcessingErr> {
-        state.dispatch.started(&mut state.context).await?;
-        let mut changing = state.context.entry.changing.lock();
+        let mut running = Running { dispatch, context };
+        // Here and not in `post_start`: whoever spawns it shall find its children there.
+        running.dispatch.started(&mut running.context).await?;
+        let mut changing = running.context.entry.changing.lock();
         changing.state = ActorState::Running;
         changing.runner = Some(myself.clone());
         changing.ordered = None;
         drop(changing);
-        state.context.attachment.queue.attach(myself);
-        Ok(())
+        running.context.attachment.queue.attach(myself);
+        Ok(running)
     }
 
     async fn handle(&self, myself: ActorRef<Packet>, packet: Packet, state: &mut Running<D>) -> Result<(), ActorProcessingErr> {

@@ -26,6 +26,7 @@ pub struct FrameRing {
     /// Where the next frame begins.
     media_time: AtomicU64,
     writing: Mutex<Writing>,
+    refused: AtomicU64,
     closed: AtomicBool,
     bell: Bell,
 }
@@ -61,6 +62,7 @@ impl FrameRing {
             head: AtomicU64::new(0),
             media_time: AtomicU64::new(0),
             writing: Mutex::new(Writing { generation: 0, spare: None }),
+            refused: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             bell: Bell::default(),
         })
@@ -97,6 +99,11 @@ impl FrameRing {
         self.media_time.load(Ordering::Acquire)
     }
 
+    /// Frames of replaced writers that were not taken.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// Nothing more will come. Readers get what is left, then [`Read::Closed`].
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
@@ -121,6 +128,7 @@ impl RingWriter {
     pub fn write(&self, head: FrameHead, audio: &[i16]) -> bool {
         let mut writing = self.ring.writing.lock();
         if writing.generation != self.generation {
+            self.ring.refused.fetch_add(1, Ordering::Relaxed);
             return false;
         }
         let seq = self.ring.head.load(Ordering::Relaxed);

@@ -13,8 +13,8 @@ pub enum Topic {
     TenantCalls(TenantId),
     /// `call:<id>`
     Call { tenant: TenantId, call: CallId },
-    /// `system:status`: this node, under its own source.
-    SystemStatus,
+    /// `system:status`: this node, under its own source, as far as it concerns the tenant; `None`: all of it.
+    SystemStatus { scope: Option<TenantId> },
 }
 
 impl Topic {
@@ -23,7 +23,10 @@ impl Topic {
         if name.len() > TOPIC_MAX {
             return Err(Fault::invalid("topic", format!("at most {TOPIC_MAX} bytes")));
         }
-        let topic = Topic::parse(name, caller.tenant)?;
+        let mut topic = Topic::parse(name, caller.tenant)?;
+        if topic == (Topic::SystemStatus { scope: Some(caller.tenant) }) && caller.may(Permission::ClusterRead) {
+            topic = Topic::SystemStatus { scope: None };
+        }
         if let Topic::TenantCalls(tenant) = topic
             && tenant != caller.tenant
         {
@@ -43,7 +46,7 @@ impl Topic {
                 tenant,
                 call: CallId(uuid(id)?),
             }),
-            ["system", "status"] => Ok(Topic::SystemStatus),
+            ["system", "status"] => Ok(Topic::SystemStatus { scope: Some(tenant) }),
             ["call" | "number", _, "transcript"] | ["system", "health"] | ["admin", "notifications" | "alerts"] => {
                 Err(Fault::not_possible(format!("the topic {name} is not offered by this version")))
             }
@@ -54,7 +57,7 @@ impl Topic {
     pub fn permission(&self) -> Permission {
         match self {
             Topic::TenantCalls(_) | Topic::Call { .. } => Permission::CallsRead,
-            Topic::SystemStatus => Permission::SystemRead,
+            Topic::SystemStatus { .. } => Permission::SystemRead,
         }
     }
 
@@ -62,7 +65,7 @@ impl Topic {
     pub fn tenant(&self) -> Option<TenantId> {
         match self {
             Topic::TenantCalls(tenant) | Topic::Call { tenant, .. } => Some(*tenant),
-            Topic::SystemStatus => None,
+            Topic::SystemStatus { .. } => None,
         }
     }
 }
@@ -76,7 +79,7 @@ impl fmt::Display for Topic {
         match self {
             Topic::TenantCalls(tenant) => write!(f, "tenant:{tenant}:calls"),
             Topic::Call { call, .. } => write!(f, "call:{call}"),
-            Topic::SystemStatus => f.write_str("system:status"),
+            Topic::SystemStatus { .. } => f.write_str("system:status"),
         }
     }
 }
@@ -123,7 +126,7 @@ mod tests {
                 tenant,
                 call: CallId(Uuid::from_u128(5)),
             },
-            Topic::SystemStatus,
+            Topic::SystemStatus { scope: Some(tenant) },
         ] {
             assert_eq!(Topic::resolve(&topic.to_string(), &caller(1, Role::Viewer)), Ok(topic));
         }
@@ -143,6 +146,16 @@ mod tests {
         let one = Topic::resolve(&name, &caller(1, Role::Viewer)).unwrap();
         let other = Topic::resolve(&name, &caller(2, Role::Viewer)).unwrap();
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn only_who_operates_the_platform_sees_the_whole_system() {
+        let scope = |role| match Topic::resolve("system:status", &caller(1, role)) {
+            Ok(Topic::SystemStatus { scope }) => scope,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(scope(Role::SuperAdmin), None);
+        assert_eq!(scope(Role::TenantAdmin), Some(TenantId(Uuid::from_u128(1))));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Two calls turn out to be one: Asterisk gave a channel of one the linkedid of the other.
 
-use super::book::CallKey;
+use super::book::{Call, CallKey};
 use super::{CallDirectory, DirectoryOutput};
-use aimg_domain::Timestamp;
+use aimg_domain::{CallId, Timestamp};
 use aimg_pbx::fact::Told;
 use std::collections::VecDeque;
 
 impl CallDirectory {
     /// The older lives on. Calls of different tenants only are linked, not merged: each keeps its own.
-    pub(super) fn merge(&mut self, one: CallKey, two: CallKey, _at: Timestamp, out: &mut Vec<DirectoryOutput>) {
+    pub(super) fn merge(&mut self, one: CallKey, two: CallKey, now: Timestamp, out: &mut Vec<DirectoryOutput>) {
         let (Some(first), Some(second)) = (self.calls.get(&one), self.calls.get(&two)) else {
             return;
         };
@@ -22,23 +22,13 @@ impl CallDirectory {
             (two, one)
         };
         let before = self.shown(into).into_iter().chain(self.shown(from)).collect();
-        let Some(younger) = self.calls.remove(&from) else { return };
+        let Some(mut younger) = self.calls.remove(&from) else { return };
         let Some(older) = self.calls.get_mut(&into) else { return };
-        let claims_older = older.sessions.is_empty() && !younger.sessions.is_empty();
-        let claims_younger = !older.sessions.is_empty() && younger.sessions.is_empty();
-        for session in younger.sessions {
-            match older.session_of(session.tenant) {
-                Some(lives) => out.push(DirectoryOutput::Merged {
-                    from: session.id,
-                    into: lives.id,
-                }),
-                None => older.sessions.push(session),
-            }
-        }
         older.channels.extend(younger.channels.iter().cloned());
-        let replay = if claims_older { std::mem::take(&mut older.held) } else { VecDeque::new() };
-        let held = younger.held;
-        let replay = if claims_younger { held } else { hold_both(&mut older.held, held, replay) };
+        let replay = join_held(older, &mut younger);
+        let merged = join_sessions(older, &younger, out);
+        let until = now.plus(self.limits.rest);
+        self.resting.extend(merged.into_iter().map(|session| (until, session)));
         for uniqueid in &younger.channels {
             if let Some(entry) = self.channels.get_mut(uniqueid) {
                 entry.call = into;
@@ -58,11 +48,33 @@ impl CallDirectory {
     }
 }
 
-/// Of two unclaimed calls what was held goes together, by time.
-fn hold_both(older: &mut VecDeque<Told>, younger: VecDeque<Told>, replay: VecDeque<Told>) -> VecDeque<Told> {
-    if !younger.is_empty() {
-        older.extend(younger);
-        older.make_contiguous().sort_by_key(|told| told.at);
+/// What was held for the one is to be told where only the other was claimed; of two unclaimed calls it goes together, by time.
+fn join_held(older: &mut Call, younger: &mut Call) -> VecDeque<Told> {
+    match (older.sessions.is_empty(), younger.sessions.is_empty()) {
+        (true, false) => std::mem::take(&mut older.held),
+        (false, true) => std::mem::take(&mut younger.held),
+        _ => {
+            older.held.append(&mut younger.held);
+            older.held.make_contiguous().sort_by_key(|told| told.at);
+            VecDeque::new()
+        }
     }
-    replay
+}
+
+/// The sessions of the younger that end in one of the older; the others move over.
+fn join_sessions(older: &mut Call, younger: &Call, out: &mut Vec<DirectoryOutput>) -> Vec<CallId> {
+    let mut merged = Vec::new();
+    for session in &younger.sessions {
+        match older.session_of(session.tenant) {
+            Some(lives) => {
+                out.push(DirectoryOutput::Merged {
+                    from: session.id,
+                    into: lives.id,
+                });
+                merged.push(session.id);
+            }
+            None => older.sessions.push(*session),
+        }
+    }
+    merged
 }

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 /// Of digits and of askers, in the record: beyond it the oldest go.
 const DIGITS_KEPT: usize = 256;
 const ASKERS_KEPT: usize = 64;
+const NORMAL_CLEARING: u16 = 16;
+const SOFT_EXPLICIT: u16 = 32;
 
 impl CallSessionMachine {
     pub(super) fn told(&mut self, told: &Told) {
@@ -87,11 +89,14 @@ impl CallSessionMachine {
     }
 
     fn asked(&mut self, uniqueid: &str, cause: Option<u16>, at: Timestamp) {
-        let live_party = self
-            .saved
-            .channel(uniqueid)
-            .is_some_and(|channel| channel.kind == ChannelKind::Party && !channel.ended);
-        if live_party && self.saved.asked.len() < ASKERS_KEPT && !self.saved.asked.iter().any(|asked| asked.uniqueid == uniqueid) {
+        let Some(channel) = self.saved.channel(uniqueid) else { return };
+        // Asterisk's own: it hangs up what it has signalled busy to, what a manager told it to (32, a flag of its
+        // soft hang-ups and no cause of Q.850), and what was never answered when its dialplan ends (16: who gives
+        // up waiting says otherwise).
+        let signalled_busy = self.saved.busy && self.saved.primary.as_deref() == Some(uniqueid);
+        let own = signalled_busy || cause == Some(SOFT_EXPLICIT) || cause == Some(NORMAL_CLEARING) && !channel.up;
+        let asks = channel.kind == ChannelKind::Party && !channel.ended && !own;
+        if asks && self.saved.asked.len() < ASKERS_KEPT && !self.saved.asked.iter().any(|asked| asked.uniqueid == uniqueid) {
             self.saved.asked.push(Asked {
                 uniqueid: uniqueid.to_owned(),
                 at,

@@ -179,7 +179,7 @@ impl CallSessionMachine {
     }
 
     /// What a tap may sit on.
-    pub(super) fn tap_legs(&self) -> Vec<TapLeg> {
+    pub(crate) fn tap_legs(&self) -> Vec<TapLeg> {
         let live = self.session.legs.iter().filter(|leg| leg.ended_at.is_none());
         live.map(|leg| TapLeg {
             uniqueid: leg.uniqueid.clone(),

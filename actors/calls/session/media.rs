@@ -88,11 +88,11 @@ impl CallSessionMachine {
 
     fn recording_report(&mut self, report: MediaReport, now: Timestamp) {
         let (kind, state, data) = match report {
-            MediaReport::RecordingStarted { recording } => (EventKind::RecordingStarted, RecordingState::Active, json!({ "recording": recording })),
-            MediaReport::RecordingPaused { recording } => (EventKind::RecordingPaused, RecordingState::Paused, json!({ "recording": recording })),
-            MediaReport::RecordingResumed { recording } => (EventKind::RecordingResumed, RecordingState::Active, json!({ "recording": recording })),
+            MediaReport::RecordingStarted { recording } => (EventKind::RecordingStarted, RecordingState::Active, json!({ "recording_id": recording })),
+            MediaReport::RecordingPaused { recording } => (EventKind::RecordingPaused, RecordingState::Paused, json!({ "recording_id": recording })),
+            MediaReport::RecordingResumed { recording } => (EventKind::RecordingResumed, RecordingState::Active, json!({ "recording_id": recording })),
             // Not yet kept: what it becomes is said by `saved` or `failed`.
-            MediaReport::RecordingStopped { recording } => (EventKind::RecordingStopped, self.session.recording, json!({ "recording": recording })),
+            MediaReport::RecordingStopped { recording } => (EventKind::RecordingStopped, self.session.recording, json!({ "recording_id": recording })),
             MediaReport::RecordingSaved {
                 recording,
                 partial,
@@ -102,13 +102,13 @@ impl CallSessionMachine {
                 (
                     EventKind::RecordingSaved,
                     state,
-                    json!({ "recording": recording, "partial": partial, "duration_ms": duration_ms }),
+                    json!({ "recording_id": recording, "partial": partial, "duration_ms": duration_ms }),
                 )
             }
             MediaReport::RecordingFailed { recording, reason } => (
                 EventKind::RecordingFailed,
                 RecordingState::Failed,
-                json!({ "recording": recording, "reason": reason }),
+                json!({ "recording_id": recording, "reason": reason }),
             ),
             _ => return,
         };

@@ -102,10 +102,7 @@ impl TapMachine {
     }
 
     fn step(&mut self, track: TrackId, step: Step, now: Timestamp) {
-        let app = self.config.pbx.tap_app(self.config.epoch);
         let due = now.plus(STEP_DEADLINE);
-        let tapped = self.state.tapped.as_ref().map(|tapped| tapped.uniqueid.clone()).unwrap_or_default();
-        let host = self.state.streams.get(&track).copied();
         let Some(known) = self.state.tracks.iter_mut().find(|known| known.track == track) else {
             return;
         };
@@ -113,40 +110,47 @@ impl TapMachine {
         known.replied = false;
         known.entered = false;
         known.due = Some(due);
-        let (snoop, external, bridge) = (known.snoop.clone(), known.external.clone(), known.bridge.clone());
-        let (request, makes) = match (step, host) {
-            (Step::Snoop, _) => {
-                let request = TapRequest::CreateSnoop {
-                    channel: tapped,
-                    id: snoop.clone(),
-                    spy: known.spy,
-                    app,
-                };
-                (request, Some(Object::Channel(snoop)))
-            }
-            (Step::Quiet, _) => {
-                let (name, value) = QUIET;
-                (TapRequest::SetVariable { channel: snoop, name, value }, None)
-            }
-            (Step::External, Some(host)) => {
-                let request = TapRequest::ExternalMedia {
-                    id: external.clone(),
-                    app,
-                    host,
-                    format: self.config.format,
-                    variables: vec![QUIET],
-                };
-                (request, Some(Object::Channel(external)))
-            }
-            (Step::Bridge, _) => (TapRequest::CreateBridge { id: bridge.clone() }, Some(Object::Bridge(bridge))),
-            (Step::Add, _) => {
-                let channels = vec![snoop, external];
-                (TapRequest::AddToBridge { bridge, channels }, None)
-            }
-            (Step::Stream | Step::Flowing | Step::External, _) => return,
+        let known = known.clone();
+        let Some(request) = self.request(&known) else { return };
+        let makes = match step {
+            Step::Snoop => Some(Object::Channel(known.snoop)),
+            Step::External => Some(Object::Channel(known.external)),
+            Step::Bridge => Some(Object::Bridge(known.bridge)),
+            Step::Stream | Step::Quiet | Step::Add | Step::Flowing => None,
         };
         let n = self.state.n;
         self.ask(request, About::Step { n, track, step, makes }, due);
+    }
+
+    /// What the PBX is asked for in the step that the track is at.
+    fn request(&self, track: &Track) -> Option<TapRequest> {
+        let app = || self.config.pbx.tap_app(self.config.epoch);
+        Some(match track.step {
+            Step::Snoop => TapRequest::CreateSnoop {
+                channel: self.state.tapped.as_ref()?.uniqueid.clone(),
+                id: track.snoop.clone(),
+                spy: track.spy,
+                app: app(),
+            },
+            Step::Quiet => TapRequest::SetVariable {
+                channel: track.snoop.clone(),
+                name: QUIET.0,
+                value: QUIET.1,
+            },
+            Step::External => TapRequest::ExternalMedia {
+                id: track.external.clone(),
+                app: app(),
+                host: *self.state.streams.get(&track.track)?,
+                format: self.config.format,
+                variables: vec![QUIET],
+            },
+            Step::Bridge => TapRequest::CreateBridge { id: track.bridge.clone() },
+            Step::Add => TapRequest::AddToBridge {
+                bridge: track.bridge.clone(),
+                channels: vec![track.snoop.clone(), track.external.clone()],
+            },
+            Step::Stream | Step::Flowing => return None,
+        })
     }
 
     pub(super) fn ask(&mut self, request: TapRequest, about: About, deadline: Timestamp) -> RequestId {

@@ -1,8 +1,9 @@
 //! Going on with a tap after a lost link or a restart: what still works is kept, the rest made again.
 
-use super::state::Step;
+use super::state::{Debris, Object, Step};
 use super::{TapConfig, TapEffect, TapLeg, TapMachine, TapPhase, TapState};
 use aimg_domain::{Timestamp, TrackId};
+use aimg_pbx::object::ObjectId;
 use serde::Deserialize;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -58,6 +59,7 @@ impl TapMachine {
         self.down = false;
         let there = |id: &str| objects.iter().any(|object| object == id);
         self.state.debris.retain(|debris| there(debris.object.id()));
+        self.find_strays(objects);
         for debris in &mut self.state.debris {
             debris.asked = None;
             debris.due = Some(now);
@@ -82,6 +84,27 @@ impl TapMachine {
             }
             TapPhase::Waiting => self.follow(now),
             TapPhase::Idle | TapPhase::Refused | TapPhase::Stopped => {}
+        }
+    }
+
+    /// Parts of earlier makings that nobody remembers, such as one whose request was slower than its deletion.
+    fn find_strays(&mut self, objects: &[String]) {
+        for id in objects {
+            let ours = ObjectId::parse(id).filter(|object| object.call == self.config.call && object.purpose.starts_with("tap"));
+            let known = self.state.tracks.iter().any(|track| track.has(id)) || self.state.debris.iter().any(|debris| debris.object.id() == id);
+            let Some(object) = ours.filter(|_| !known) else { continue };
+            let object = if object.purpose.ends_with("bridge") {
+                Object::Bridge(id.clone())
+            } else {
+                Object::Channel(id.clone())
+            };
+            self.state.debris.push(Debris {
+                object,
+                tries: 0,
+                sure: true,
+                asked: None,
+                due: None,
+            });
         }
     }
 

@@ -68,6 +68,11 @@ impl StreamLease {
         self.slot.quality_since(from)
     }
 
+    #[cfg(test)]
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     /// Of the stream so far.
     pub fn quality_summary(&self) -> TrackQualitySummary {
         self.slot.summary()

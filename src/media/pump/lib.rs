@@ -19,3 +19,6 @@ pub use error::PumpError;
 pub use lease::StreamLease;
 pub use set::{PumpConfig, PumpSet, Rebound, Replaced, StreamSpec};
 pub use snapshot::{PumpStats, SocketStats, Stranger, StreamSnapshot, StreamState};
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,15 @@ pub struct WriterPool {
     disk: Arc<dyn Disk>,
 }
 
+/// The writer's lock is held while it works, the disk included: only the lane takes it.
+#[derive(Clone)]
+struct Open {
+    shared: Arc<Shared>,
+    writer: Arc<Mutex<SegmentWriter>>,
+}
+
 struct Lane {
-    segments: Mutex<Vec<Arc<Mutex<SegmentWriter>>>>,
+    segments: Mutex<Vec<Open>>,
     stopped: AtomicBool,
     thread: Mutex<Option<Thread>>,
 }
@@ -118,7 +125,7 @@ impl WriterPool {
         Ok(WriterPool { lanes, clock, disk })
     }
 
-    /// Begins a segment: makes its files now, so that an error is the caller's.
+    /// Begins a segment: makes its files now, so that an error is the caller's. Blocks on the disk: not for async code.
     pub fn record(&self, spec: SegmentSpec, inputs: Vec<TrackInput>, notify: Notify) -> io::Result<SegmentHandle> {
         let lane = self
             .lanes
@@ -130,17 +137,16 @@ impl WriterPool {
         }
         let shared = Shared::new(spec.recording, lane.thread.lock().clone());
         let writer = SegmentWriter::create(self.disk.clone(), spec, inputs, shared.clone(), notify)?;
-        lane.segments.lock().push(Arc::new(Mutex::new(writer)));
+        lane.segments.lock().push(Open { shared: shared.clone(), writer: Arc::new(Mutex::new(writer)) });
         Ok(SegmentHandle::new(shared, self.clock.clone()))
     }
 
     /// The open segment of a recording whose handle was dropped (its actor crashed): it went on writing.
     pub fn adopt(&self, recording: RecordingId) -> Option<SegmentHandle> {
-        let segments: Vec<_> = self.lanes.iter().flat_map(|lane| lane.segments.lock().clone()).collect();
-        let shared = segments
-            .iter()
-            .map(|segment| segment.lock().shared())
-            .find(|shared| shared.recording == recording && shared.adopt())?;
+        let shared = self.lanes.iter().find_map(|lane| {
+            let segments = lane.segments.lock();
+            segments.iter().map(|open| &open.shared).find(|shared| shared.recording == recording && shared.adopt()).cloned()
+        })?;
         Some(SegmentHandle::new(shared, self.clock.clone()))
     }
 
@@ -167,20 +173,17 @@ impl Lane {
         loop {
             let stopped = self.stopped.load(Ordering::Acquire);
             let segments = self.segments.lock().clone();
-            let mut finished = Vec::new();
-            for segment in &segments {
-                let mut writer = segment.lock();
+            for open in &segments {
                 if stopped {
-                    writer.shared().stop(clock.monotonic());
+                    open.shared.stop(clock.monotonic());
                 }
-                if writer.advance(clock.monotonic()) == Progress::Finished {
-                    finished.push(Arc::as_ptr(segment));
+                if open.writer.lock().advance(clock.monotonic()) == Progress::Finished {
+                    self.segments.lock().retain(|known| !Arc::ptr_eq(&known.writer, &open.writer));
                 }
             }
-            self.segments.lock().retain(|segment| !finished.contains(&Arc::as_ptr(segment)));
             let now = clock.monotonic();
             if now >= sync_again_at {
-                segments.iter().for_each(|segment| segment.lock().sync_if_due(now));
+                segments.iter().for_each(|open| open.writer.lock().sync_if_due(now));
                 let done = clock.monotonic();
                 sync_again_at = done + done.saturating_sub(now);
             }

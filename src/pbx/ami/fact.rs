@@ -56,7 +56,8 @@ fn fact(message: &Message) -> Option<Fact> {
         "Hold" => Fact::Held { channel: subject()? },
         "Unhold" => Fact::Unheld { channel: subject()? },
         "DTMFEnd" => dtmf(message)?,
-        "HangupRequest" | "SoftHangupRequest" => Fact::HangupRequested {
+        // Not `SoftHangupRequest`: that is Asterisk's own doing at every dialplan end, its `Cause` a mask of flags.
+        "HangupRequest" => Fact::HangupRequested {
             channel: subject()?,
             cause: number(message, "Cause"),
         },

@@ -1,7 +1,9 @@
 //! One AMI message: headers in their order, several of one name allowed.
 
+use std::fmt;
+
 /// Headers of a message, held in one text: an event costs two allocations, however many headers it has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Message {
     text: String,
     headers: Vec<Header>,
@@ -92,6 +94,12 @@ impl Message {
     }
 }
 
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.headers()).finish()
+    }
+}
+
 /// What Asterisk answered to an action: the response and, for lists, the events up to the completing one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
@@ -100,9 +108,31 @@ pub struct Response {
 }
 
 impl Response {
-    /// Anything but `Response: Error` (`Success`, `Goodbye`, `Pong` of old versions, `Follows`).
+    /// Anything but `Response: Error` (`Success`, `Goodbye`, `Follows`); of an originate that waited, whether it
+    /// was answered.
     pub fn succeeded(&self) -> bool {
-        self.message.response().is_some_and(|response| !response.eq_ignore_ascii_case("error"))
+        let refused = |response: &str| response.eq_ignore_ascii_case("error") || response.eq_ignore_ascii_case("failure");
+        self.message.response().is_some_and(|response| !refused(response)) && !self.outcome().and_then(Message::response).is_some_and(refused)
+    }
+
+    /// The `OriginateResponse` of an originate that waited.
+    pub fn outcome(&self) -> Option<&Message> {
+        self.events.last().filter(|event| event.event() == Some("OriginateResponse"))
+    }
+
+    /// Why it did not succeed, in words.
+    pub fn refusal(&self) -> String {
+        match self.outcome().and_then(|outcome| outcome.get("Reason")) {
+            Some(reason) => match reason {
+                "0" => "the channel could not be made: its id is in use, or there is no such endpoint".to_owned(),
+                "1" => "hung up by the other side".to_owned(),
+                "3" => "not answered in time".to_owned(),
+                "5" => "busy".to_owned(),
+                "8" => "congestion, or not reachable".to_owned(),
+                reason => format!("not answered (reason {reason})"),
+            },
+            None => self.text().to_owned(),
+        }
     }
 
     /// Asterisk's words, such as `No such channel`.

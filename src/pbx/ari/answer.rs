@@ -21,7 +21,7 @@ impl Answer {
     }
 }
 
-/// `{"message": "Channel not found"}` of a refusal, or the bare text, cut to 300 characters.
+/// `{"message": "Channel not found"}` of a refusal, or the bare text, cut to 300 characters; nothing of an HTML page.
 pub fn refusal_text(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
@@ -30,6 +30,7 @@ pub fn refusal_text(body: &[u8]) -> String {
     }
     let text = match serde_json::from_slice::<Refusal>(body) {
         Ok(refusal) => refusal.message,
+        Err(_) if body.trim_ascii_start().starts_with(b"<") => String::new(),
         Err(_) => String::from_utf8_lossy(body).trim().to_owned(),
     };
     text.chars().take(300).collect()

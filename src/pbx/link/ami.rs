@@ -62,6 +62,7 @@ pub struct AmiConnection {
     pub ami_version: String,
     heard_calls: Arc<AtomicBool>,
     task: Task,
+    ended: Option<AmiEnd>,
 }
 
 impl AmiConnection {
@@ -72,10 +73,11 @@ impl AmiConnection {
 
     /// Why it ended; to be asked when `events` has ended.
     pub async fn end(&mut self) -> AmiEnd {
-        match (&mut self.task.0).await {
-            Ok(end) => end,
-            Err(_) => AmiEnd::Stopped,
+        if let Some(end) = &self.ended {
+            return end.clone();
         }
+        let end = (&mut self.task.0).await.unwrap_or(AmiEnd::Stopped);
+        self.ended.insert(end).clone()
     }
 }
 
@@ -119,7 +121,7 @@ impl AmiHandle {
         };
         match response.succeeded() {
             true => Ok(response),
-            false => Err(PbxError::from_ami_text(response.text())),
+            false => Err(PbxError::from_ami_text(&response.refusal())),
         }
     }
 
@@ -167,6 +169,7 @@ pub async fn connect(access: &AmiAccess, deadlines: &Deadlines, clock: Arc<dyn C
             ami_version,
             heard_calls,
             task,
+            ended: None,
         }),
         Err(_) => Err((&mut task.0).await.unwrap_or(AmiEnd::Stopped)),
     }

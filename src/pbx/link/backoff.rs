@@ -3,6 +3,7 @@
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
+use tokio::time::Instant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -23,6 +24,7 @@ impl Default for Backoff {
 pub(crate) struct Waits {
     backoff: Backoff,
     attempt: u32,
+    attached_at: Option<Instant>,
     random: SmallRng,
 }
 
@@ -31,6 +33,7 @@ impl Waits {
         Waits {
             backoff,
             attempt: 0,
+            attached_at: None,
             random: SmallRng::seed_from_u64(seed),
         }
     }
@@ -39,15 +42,26 @@ impl Waits {
         self.attempt
     }
 
-    /// After a success the next failure waits shortly again.
-    pub(crate) fn reset(&mut self) {
-        self.attempt = 0;
+    pub(crate) fn attached(&mut self) {
+        self.attached_at = Some(Instant::now());
     }
 
-    /// Anything from nothing to the ceiling of this attempt, which doubles each time.
+    /// Anything from nothing to the ceiling of this attempt, which doubles each time. It starts anew only after
+    /// a connection that lasted: a PBX that lets in and throws out is not knocked at for ever at full speed.
     pub(crate) fn next(&mut self) -> Duration {
+        let lasted = self.attached_at.take().is_some_and(|at| at.elapsed() >= self.backoff.max);
+        self.attempt = if lasted { 0 } else { self.attempt };
         let ceiling = self.backoff.first.saturating_mul(1 << self.attempt.min(16)).min(self.backoff.max);
         self.attempt = self.attempt.saturating_add(1);
+        self.up_to(ceiling)
+    }
+
+    /// After a sign of life from elsewhere.
+    pub(crate) fn shortly(&mut self) -> Duration {
+        self.up_to(self.backoff.first)
+    }
+
+    fn up_to(&mut self, ceiling: Duration) -> Duration {
         let ceiling_ms = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(self.random.random_range(0..=ceiling_ms))
     }
@@ -57,16 +71,23 @@ impl Waits {
 mod tests {
     use super::*;
 
-    #[test]
-    fn waits_stay_under_a_doubling_ceiling_and_start_anew_after_a_success() {
+    #[tokio::test]
+    async fn waits_stay_under_a_doubling_ceiling_and_start_anew_after_a_connection_that_lasted() {
+        tokio::time::pause();
         let mut waits = Waits::new(Backoff::default(), 7);
         let mut ceiling_ms = 250;
         for _ in 0..20 {
             assert!(waits.next() <= Duration::from_millis(ceiling_ms));
             ceiling_ms = (ceiling_ms * 2).min(15_000);
         }
-        waits.reset();
+        waits.attached();
+        assert_eq!(waits.attempt(), 20);
+        waits.next();
+        assert_eq!(waits.attempt(), 21, "it was thrown out at once");
+        waits.attached();
+        tokio::time::advance(Duration::from_secs(15)).await;
         assert!(waits.next() <= Duration::from_millis(250));
+        assert_eq!(waits.attempt(), 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use aimg_pbx::ami::{Action, Response};
 use aimg_pbx::ari::{Answer, Request};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 /// ARI requests under way at once: Asterisk's `sessionlimit` is 100 by default, for all its clients.
@@ -55,9 +55,10 @@ pub(crate) struct Shared {
     pub(crate) ari: Option<AriClient>,
     pub(crate) ari_slots: Semaphore,
     ami: RwLock<Option<AmiHandle>>,
-    /// The AMI is back: websockets try again at once.
-    pub(crate) nudge: Notify,
-    pub(crate) reclaim: Notify,
+    /// Counts signs of life: a part that waits for its next attempt makes it at once.
+    pub(crate) nudge: watch::Sender<u64>,
+    /// Counts `reclaim`s.
+    pub(crate) reclaim: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -74,13 +75,18 @@ impl Shared {
             ari,
             ari_slots: Semaphore::new(REQUESTS_MAX),
             ami: RwLock::new(None),
-            nudge: Notify::new(),
-            reclaim: Notify::new(),
+            nudge: watch::Sender::new(0),
+            reclaim: watch::Sender::new(0),
         }
     }
 
     pub(crate) fn set_ami(&self, handle: Option<AmiHandle>) {
         *self.ami.write().unwrap_or_else(PoisonError::into_inner) = handle;
+    }
+
+    /// One part has reached the PBX.
+    pub(crate) fn nudge(&self) {
+        self.nudge.send_modify(|count| *count += 1);
     }
 
     fn ami(&self) -> Option<AmiHandle> {
@@ -142,6 +148,6 @@ impl PbxCommands {
 
     /// After `Replaced`: takes the applications back. Only for one that knows it owns the PBX.
     pub fn reclaim(&self) {
-        self.shared.reclaim.notify_waiters();
+        self.shared.reclaim.send_modify(|count| *count += 1);
     }
 }

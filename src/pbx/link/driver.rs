@@ -9,7 +9,7 @@ mod listen;
 
 use crate::ari::AriClient;
 use crate::backoff::Waits;
-use crate::commands::{PbxCommands, Shared};
+use crate::commands::{Circuit, LinkState, PbxCommands, Shared};
 use crate::config::LinkConfig;
 use crate::error::PbxError;
 use aimg_domain::pbx::PbxState;
@@ -156,6 +156,24 @@ enum Part {
     Websocket(AriApp),
 }
 
+impl LinkState {
+    fn circuit(&self, part: Part) -> &Circuit {
+        match part {
+            Part::Ami => &self.ami,
+            Part::Websocket(AriApp::Stable) => &self.stable,
+            Part::Websocket(AriApp::Taps) => &self.taps,
+        }
+    }
+
+    fn circuit_mut(&mut self, part: Part) -> &mut Circuit {
+        match part {
+            Part::Ami => &mut self.ami,
+            Part::Websocket(AriApp::Stable) => &mut self.stable,
+            Part::Websocket(AriApp::Taps) => &mut self.taps,
+        }
+    }
+}
+
 /// Ends a part with whoever keeps it.
 struct Kept(JoinHandle<()>);
 
@@ -212,10 +230,37 @@ impl Link {
         Waits::new(self.config.backoff, self.config.seed.wrapping_add(part))
     }
 
+    /// Waits for the next attempt; less where another part reaches the PBX meanwhile.
+    async fn pause(&self, waits: &mut Waits) {
+        let mut nudge = self.shared.nudge.subscribe();
+        let shortly = waits.shortly();
+        let nudged = async {
+            // The sender is ours: it cannot be gone.
+            let _ = nudge.changed().await;
+            sleep(shortly).await;
+        };
+        tokio::select! {
+            () = sleep(waits.next()) => {}
+            () = nudged => {}
+            () = self.stopped() => {}
+        }
+    }
+
     async fn stopped(&self) {
         let mut stopping = self.stopping.subscribe();
         // The sender is ours: it cannot be gone.
         let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Loud once: a PBX that stays down is not told again at each attempt.
+    fn log_down(&self, part: Part, reason: &str) {
+        let state = self.shared.state.borrow();
+        let circuit = state.circuit(part);
+        if circuit.state == PbxState::Attached || circuit.reason.is_none() {
+            tracing::warn!(pbx = %self.config.pbx, ?part, reason, "PBX link is down");
+        } else {
+            tracing::debug!(pbx = %self.config.pbx, ?part, reason, "PBX link is still down");
+        }
     }
 
     /// Sets a circuit; `since` is kept while it stays down.
@@ -223,11 +268,7 @@ impl Link {
         let now = self.now();
         let mut since = now;
         self.shared.state.send_modify(|link| {
-            let circuit = match part {
-                Part::Ami => &mut link.ami,
-                Part::Websocket(AriApp::Stable) => &mut link.stable,
-                Part::Websocket(AriApp::Taps) => &mut link.taps,
-            };
+            let circuit = link.circuit_mut(part);
             if circuit.state == PbxState::Attached || state == PbxState::Attached {
                 circuit.since = now;
             }

@@ -44,6 +44,7 @@ pub enum PbxError {
 impl PbxError {
     /// A refusal by status code, with Asterisk's words.
     pub(crate) fn from_status(status: u16, text: String) -> PbxError {
+        let text = if text.is_empty() { format!("HTTP {status}") } else { text };
         match status {
             401 => PbxError::Unauthorized,
             403 => PbxError::Forbidden(text),

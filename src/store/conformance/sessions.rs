@@ -76,7 +76,7 @@ async fn awkward_numbers_and_times_are_found(store: &Ports) {
             ..SessionQuery::default()
         };
         let page = store.sessions.list(tenant, &query, None, 10).await.unwrap();
-        assert_eq!(page.sessions, [session.clone()]);
+        assert_eq!(page.sessions, std::slice::from_ref(session));
     }
     let all = store.sessions.list(tenant, &SessionQuery::default(), None, 1000).await.unwrap();
     assert!(all.next.is_none() && all.sessions.len() == sessions.len());

@@ -5,8 +5,11 @@ use crate::failure::Failure;
 use crate::schema::{self, Step};
 use aimg_store::StoreError;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{AccessGuard, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use std::path::{Path, PathBuf};
+
+/// A row of a range: key and value.
+pub type Row<'a> = Result<(AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>), redb::StorageError>;
 
 pub struct DbFile {
     path: PathBuf,

@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -45,7 +45,7 @@ impl Folder {
         if let Err(error) = signed {
             tracing::warn!(%error, "the lock file does not name this process");
         }
-        Ok(Folder { path, _lock: file })
+        Ok(Folder { path, lock: file })
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -56,6 +56,15 @@ impl Folder {
         let path = self.path.join(name);
         make(&path).map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
         Ok(path)
+    }
+}
+
+impl Drop for Folder {
+    /// Said outright: a process that was forked but has not yet become another still shares the descriptor.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the folder's lock goes with the process");
+        }
     }
 }
 

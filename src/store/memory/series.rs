@@ -8,9 +8,12 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
+/// By start; with the time of the last point.
+type Rows = BTreeMap<i64, (Rollup, Timestamp)>;
+
 #[derive(Default)]
 pub struct MemorySeries {
-    held: Mutex<BTreeMap<(Resolved, SeriesKey), BTreeMap<i64, (Rollup, Timestamp)>>>,
+    held: Mutex<BTreeMap<(Resolved, SeriesKey), Rows>>,
 }
 
 /// Orders resolutions, which the domain does not.

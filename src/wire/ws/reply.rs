@@ -30,8 +30,10 @@ pub struct Publications<'a> {
     pub id: &'a Value,
     pub topic: &'a Topic,
     pub source: &'a Source,
-    /// Only `subscribe` says it. False: the position asked for is not valid any more; `position` is the last valid one.
+    /// Only `subscribe` says it. False: the position asked for is not valid any more.
     pub recovered: Option<bool>,
+    /// The last valid position, when the one asked for is not.
+    pub valid: Option<Position>,
     /// Where the subscription goes on from; all up to here is in `publications` or was before the position asked for.
     pub position: Position,
     /// Objects made by `EncodedEvent::publication`.
@@ -41,12 +43,15 @@ pub struct Publications<'a> {
 }
 
 impl Publications<'_> {
-    /// `{id, topic, source, recovered?, epoch, offset, publications, more?}`
+    /// `{id, topic, source, recovered?, valid?, epoch, offset, publications, more?}`
     pub fn encode(&self) -> Bytes {
         let mut text = json!({"id": self.id, "topic": self.topic.to_string(), "source": self.source.to_string()}).to_string();
         text.pop();
         if let Some(recovered) = self.recovered {
             text.push_str(&format!(r#","recovered":{recovered}"#));
+        }
+        if let Some(Position { epoch, offset }) = self.valid {
+            text.push_str(&format!(r#","valid":{{"epoch":{epoch},"offset":{offset}}}"#));
         }
         let Position { epoch, offset } = self.position;
         text.push_str(&format!(
@@ -112,6 +117,7 @@ mod tests {
             topic: &topic(),
             source: &source,
             recovered: Some(true),
+            valid: None,
             position,
             publications: &publications,
             more: true,

@@ -1,6 +1,6 @@
 //! An open segment: its tracks and files, driven by a writer thread.
 
-use super::handle::{Control, ORPHANED, Pause, SegmentSnapshot, Shared};
+use super::handle::{ORPHANED, Pause, SegmentSnapshot, Shared};
 use super::track::TrackWriter;
 use super::{Notify, SYNC_EVERY, SegmentEvent, SegmentSpec, SegmentSummary, TrackInput};
 use crate::track_file::{Disk, TrackFile, TrackHeader};
@@ -71,10 +71,6 @@ impl SegmentWriter {
         })
     }
 
-    pub(super) fn shared(&self) -> Arc<Shared> {
-        self.shared.clone()
-    }
-
     /// Takes what waits; closes when told to.
     pub(super) fn advance(&mut self, now: Duration) -> Progress {
         let (pauses, stop_at, next) = {
@@ -89,8 +85,8 @@ impl SegmentWriter {
         self.publish();
         if let Some(at) = stop_at {
             let summary = self.close(self.spec.timeline.at(at));
-            self.shared.finish(summary.clone());
-            (self.notify)(SegmentEvent::Finished(summary));
+            (self.notify)(SegmentEvent::Finished(summary.clone()));
+            self.shared.finish(summary);
             return Progress::Finished;
         }
         if let Some(next) = next {
@@ -157,13 +153,8 @@ impl SegmentWriter {
             failed: self.failed.clone(),
             ..SegmentSnapshot::default()
         };
-        let mut control = self.shared.control.lock();
-        let Control { snapshot: published, .. } = &mut *control;
-        *published = SegmentSnapshot {
-            paused: published.paused,
-            finished: published.finished,
-            ..snapshot
-        };
+        let published = &mut self.shared.control.lock().snapshot;
+        *published = SegmentSnapshot { paused: published.paused, finished: published.finished, ..snapshot };
     }
 
     fn end(&self) -> u64 {

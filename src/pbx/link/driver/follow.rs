@@ -2,6 +2,7 @@
 
 use super::{BootSource, Gone, Link, LinkEvent, LinkUp, Part, what_to_do};
 use crate::ami::{self, AmiConnection, AmiEnd, AmiEvent, AmiHandle};
+use crate::backoff::Waits;
 use crate::error::PbxError;
 use aimg_domain::Timestamp;
 use aimg_domain::pbx::PbxState;
@@ -11,10 +12,11 @@ use aimg_pbx::fact::{Snapshot, Told};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// How long `FullyBooted` may take where the account reads class `system`; else `CoreStatus` is asked.
 const BOOTED_WITHIN: Duration = Duration::from_secs(1);
+const LEAVE_WITHIN: Duration = Duration::from_millis(200);
 /// Facts held while the snapshot is taken; beyond it the attempt is given up.
 const HELD_MAX: usize = 65_536;
 
@@ -36,9 +38,8 @@ pub(super) async fn follow(link: Arc<Link>) {
     let mut waits = link.waits(0);
     loop {
         let attempt = waits.attempt() + 1;
-        let ended = tokio::select! {
-            ended = attach(&link, attempt, &mut waits) => ended,
-            () = link.stopped() => Ended::Stopping,
+        let ended = match attach(&link, attempt, &mut waits).await {
+            Ok(ended) | Err(ended) => ended,
         };
         link.shared.set_ami(None);
         let error = match ended {
@@ -52,10 +53,7 @@ pub(super) async fn follow(link: Arc<Link>) {
         if tell(&link, error).await.is_err() {
             return;
         }
-        tokio::select! {
-            () = sleep(waits.next()) => {}
-            () = link.stopped() => {}
-        }
+        link.pause(&mut waits).await;
     }
 }
 
@@ -73,7 +71,7 @@ async fn tell(link: &Link, error: PbxError) -> Result<(), Gone> {
         PbxError::Unreachable(text) => text.clone(),
         error => error.to_string(),
     };
-    tracing::warn!(pbx = %link.config.pbx, reason, "AMI is down");
+    link.log_down(Part::Ami, &reason);
     let event = match what_to_do(&error, false) {
         Some(what_to_do) => LinkEvent::Refused {
             since: link.set_circuit(Part::Ami, PbxState::Refused, Some(format!("{reason}: {what_to_do}"))),
@@ -89,33 +87,47 @@ async fn tell(link: &Link, error: PbxError) -> Result<(), Gone> {
 }
 
 /// One connection from beginning to end.
-async fn attach(link: &Link, attempt: u32, waits: &mut crate::backoff::Waits) -> Ended {
-    match try_attach(link, attempt, waits).await {
-        Ok(ended) | Err(ended) => ended,
-    }
-}
-
-async fn try_attach(link: &Link, attempt: u32, waits: &mut crate::backoff::Waits) -> Result<Ended, Ended> {
+async fn attach(link: &Link, attempt: u32, waits: &mut Waits) -> Result<Ended, Ended> {
     link.emit(LinkEvent::Connecting { attempt }).await?;
-    let mut connection = ami::connect(&link.config.ami, &link.config.deadlines, link.shared.clock.clone())
-        .await
-        .map_err(Ended::Connection)?;
-    link.shared.nudge.notify_waiters();
-    let (up, held) = prepare(link, &mut connection).await?;
+    let (mut connection, up, held) = tokio::select! {
+        signed_in = sign_in(link) => signed_in?,
+        () = link.stopped() => return Ok(Ended::Stopping),
+    };
     link.shared.set_ami(Some(connection.handle.clone()));
     link.set_circuit(Part::Ami, PbxState::Attached, None);
-    waits.reset();
+    waits.attached();
     tracing::info!(pbx = %link.config.pbx, version = up.asterisk_version, channels = up.snapshot.channels.len(), "PBX attached");
     link.emit(LinkEvent::Up(Box::new(up))).await?;
     if !held.is_empty() {
         link.emit(LinkEvent::Facts(held)).await?;
     }
-    while let Some(event) = connection.events.recv().await {
-        if let AmiEvent::Facts(facts) = event {
-            link.emit(LinkEvent::Facts(facts)).await?;
+    loop {
+        tokio::select! {
+            event = connection.events.recv() => match event {
+                Some(AmiEvent::Facts(facts)) => link.emit(LinkEvent::Facts(facts)).await?,
+                Some(AmiEvent::FullyBooted { .. }) => {}
+                None => return Ok(Ended::Connection(connection.end().await)),
+            },
+            () = link.stopped() => {
+                // Good manners: whether it is answered makes no difference.
+                let _ = connection.handle.action(Action::logoff(), LEAVE_WITHIN).await;
+                return Ok(Ended::Stopping);
+            }
         }
     }
-    Ok(Ended::Connection(connection.end().await))
+}
+
+async fn sign_in(link: &Link) -> Result<(AmiConnection, LinkUp, Vec<Told>), Ended> {
+    let mut connection = ami::connect(&link.config.ami, &link.config.deadlines, link.shared.clock.clone())
+        .await
+        .map_err(Ended::Connection)?;
+    link.shared.nudge();
+    match prepare(link, &mut connection).await {
+        Ok((up, held)) => Ok((connection, up, held)),
+        // The end of the connection explains more than the answer that did not come.
+        Err(Ended::Preparing(PbxError::Unreachable(_))) if connection.handle.is_over() => Err(Ended::Connection(connection.end().await)),
+        Err(ended) => Err(ended),
+    }
 }
 
 /// Takes the snapshot while what arrives meanwhile is held, in order.

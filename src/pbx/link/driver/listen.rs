@@ -1,13 +1,14 @@
 //! One event websocket: connect, say what is in the application, hand over its events, and again.
 
 use super::{AriApp, Gone, Link, LinkEvent, Part, what_to_do};
+use crate::backoff::Waits;
 use crate::error::PbxError;
 use crate::socket::{AriSocket, SocketEnd};
 use aimg_domain::pbx::PbxState;
 use aimg_pbx::ari::event::What;
 use aimg_pbx::ari::{Application, Request};
 use std::sync::Arc;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// Why one websocket ended.
 enum Ended {
@@ -21,16 +22,15 @@ enum Ended {
 pub(super) async fn listen(link: Arc<Link>, app: AriApp) {
     let mut waits = link.waits(1 + app as u64);
     loop {
-        let ended = tokio::select! {
-            ended = hear(&link, app, &mut waits) => ended,
-            () = link.stopped() => Ended::Gone,
-        };
-        let told = match ended {
+        let told = match hear(&link, app, &mut waits).await {
             Ended::Gone => {
                 link.set_circuit(Part::Websocket(app), PbxState::Detached, Some("stopped".into()));
                 return;
             }
-            Ended::Replaced => replaced(&link, app).await,
+            Ended::Replaced => match replaced(&link, app).await {
+                Ok(()) => continue,
+                Err(Gone) => return,
+            },
             Ended::Overrun => down(&link, app, PbxError::Unreachable("overrun: the events came faster than they were taken".into())).await,
             Ended::Failed(error) => down(&link, app, error).await,
             Ended::Socket(end) => down(&link, app, PbxError::Unreachable(end.to_string())).await,
@@ -38,11 +38,7 @@ pub(super) async fn listen(link: Arc<Link>, app: AriApp) {
         if told.is_err() {
             return;
         }
-        tokio::select! {
-            () = sleep(waits.next()) => {}
-            () = link.shared.nudge.notified() => {}
-            () = link.stopped() => {}
-        }
+        link.pause(&mut waits).await;
     }
 }
 
@@ -51,9 +47,10 @@ async fn replaced(link: &Link, app: AriApp) -> Result<(), Gone> {
     let reason = "another connection took this application: it has another owner now";
     link.set_circuit(Part::Websocket(app), PbxState::Detached, Some(reason.into()));
     tracing::warn!(pbx = %link.config.pbx, ?app, reason);
+    let mut reclaimed = link.shared.reclaim.subscribe();
     link.emit(LinkEvent::Replaced { app }).await?;
     tokio::select! {
-        () = link.shared.reclaim.notified() => {}
+        _ = reclaimed.changed() => {}
         () = link.stopped() => {}
     }
     Ok(())
@@ -65,41 +62,50 @@ async fn down(link: &Link, app: AriApp, error: PbxError) -> Result<(), Gone> {
         Some(what_to_do) => (PbxState::Refused, format!("ARI: {error}: {what_to_do}")),
         None => (PbxState::Blind, format!("ARI: {error}")),
     };
+    link.log_down(part, &reason);
     let since = link.set_circuit(part, state, Some(reason.clone()));
-    tracing::warn!(pbx = %link.config.pbx, ?app, reason, "event websocket is down");
     link.emit(LinkEvent::AriDown { app, reason, since }).await
 }
 
-async fn hear(link: &Link, app: AriApp, waits: &mut crate::backoff::Waits) -> Ended {
-    match try_hear(link, app, waits).await {
-        Ok(()) => Ended::Replaced,
-        Err(ended) => ended,
+async fn hear(link: &Link, app: AriApp, waits: &mut Waits) -> Ended {
+    let opened = tokio::select! {
+        opened = open(link, app) => opened,
+        () = link.stopped() => return Ended::Gone,
+    };
+    let (mut socket, application) = match opened {
+        Ok(opened) => opened,
+        Err(ended) => return ended,
+    };
+    link.set_circuit(Part::Websocket(app), PbxState::Attached, None);
+    waits.attached();
+    link.shared.nudge();
+    let mut told = emit(link, LinkEvent::AriUp { app, application }).await;
+    while told.is_ok() {
+        told = tokio::select! {
+            event = socket.next() => match event {
+                Ok(event) if event.what == What::ApplicationReplaced => return Ended::Replaced,
+                Ok(event) => emit(link, LinkEvent::Ari { app, event: Box::new(event) }).await,
+                Err(end) => return Ended::Socket(end),
+            },
+            () = link.stopped() => {
+                socket.close().await;
+                return Ended::Gone;
+            }
+        };
     }
+    told.err().unwrap_or(Ended::Gone)
 }
 
-async fn try_hear(link: &Link, app: AriApp, waits: &mut crate::backoff::Waits) -> Result<(), Ended> {
+async fn open(link: &Link, app: AriApp) -> Result<(AriSocket, Application), Ended> {
     let (Some(access), Some(client)) = (&link.config.ari, &link.shared.ari) else {
         return Err(Ended::Gone);
     };
     let name = link.app_name(app);
     let deadlines = &link.config.deadlines;
-    let mut socket = AriSocket::connect(access, &name, deadlines).await.map_err(Ended::Failed)?;
+    let socket = AriSocket::connect(access, &name, deadlines).await.map_err(Ended::Failed)?;
     // Asked after the subscription: what changes from here on is in the events.
-    let application = client
-        .ask::<Application>(&Request::application(&name), deadlines.answer)
-        .await
-        .map_err(Ended::Failed)?;
-    link.set_circuit(Part::Websocket(app), PbxState::Attached, None);
-    waits.reset();
-    emit(link, LinkEvent::AriUp { app, application }).await?;
-    loop {
-        let event = socket.next().await.map_err(Ended::Socket)?;
-        if event.what == What::ApplicationReplaced {
-            return Ok(());
-        }
-        let event = Box::new(event);
-        emit(link, LinkEvent::Ari { app, event }).await?;
-    }
+    let asked = client.ask(&Request::application(&name), deadlines.answer).await;
+    asked.map(|application| (socket, application)).map_err(Ended::Failed)
 }
 
 /// Within `overrun`; the consumer that takes nothing for so long costs the websocket, not our memory.

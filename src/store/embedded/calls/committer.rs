@@ -8,8 +8,10 @@ use super::{EPOCH, facts::Indexed};
 use crate::failure::Failure;
 use crate::file::DbFile;
 use crate::schema::META;
+use aimg_domain::TenantId;
 use aimg_store::StoreError;
 use redb::{ReadableTable, WriteTransaction};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -89,17 +91,22 @@ fn write_batch(txn: &WriteTransaction, batch: &[Work], epoch: u64) -> Result<(u6
         number
     };
     let mut tables = Tables::open(txn)?;
+    let mut heads = Heads::default();
     let mut outcomes = Vec::with_capacity(batch.len());
     for work in batch {
         outcomes.push(match old_sessions(&tables, work) {
-            Ok(old) => Ok(write_work(&mut tables, work, &old, epoch)?),
+            Ok(old) => Ok(write_work(&mut tables, &mut heads, work, &old, epoch)?),
             // A session that cannot be read is its own commit's trouble, not the batch's.
             Err(Failure::Store(error @ StoreError::Corrupt(_))) => Err(error),
             Err(failure) => return Err(failure),
         });
     }
+    write_heads(&mut tables, &heads, epoch)?;
     Ok((number, outcomes))
 }
+
+/// Heads of the batch's tenants, written once at its end.
+type Heads = BTreeMap<TenantId, Head>;
 
 /// By what the stored versions of the work's sessions are found now.
 fn old_sessions(tables: &Tables<'_>, work: &Work) -> Result<Vec<Option<Indexed>>, Failure> {
@@ -112,7 +119,7 @@ fn old_sessions(tables: &Tables<'_>, work: &Work) -> Result<Vec<Option<Indexed>>
     Ok(old)
 }
 
-fn write_work(tables: &mut Tables<'_>, work: &Work, old: &[Option<Indexed>], epoch: u64) -> Result<Done, Failure> {
+fn write_work(tables: &mut Tables<'_>, heads: &mut Heads, work: &Work, old: &[Option<Indexed>], epoch: u64) -> Result<Done, Failure> {
     for (session, old) in work.sessions.iter().zip(old) {
         if old.as_ref() != Some(&session.indexed) {
             if let Some(old) = old {
@@ -122,13 +129,14 @@ fn write_work(tables: &mut Tables<'_>, work: &Work, old: &[Option<Indexed>], epo
         }
         tables.sessions.insert(call_key(work.tenant, session.call).as_bytes(), session.row.as_slice())?;
     }
-    write_events(tables, work, epoch)
+    write_events(tables, heads, work, epoch)
 }
 
-fn write_events(tables: &mut Tables<'_>, work: &Work, epoch: u64) -> Result<Done, Failure> {
-    let key = tenant_key(work.tenant);
-    let stored = tables.heads.get(key.as_bytes())?.map(|bytes| Head::decode(bytes.value())).transpose()?;
-    let mut head = stored.unwrap_or_default();
+fn write_events(tables: &mut Tables<'_>, heads: &mut Heads, work: &Work, epoch: u64) -> Result<Done, Failure> {
+    let mut head = match heads.get(&work.tenant) {
+        Some(head) => *head,
+        None => stored_head(tables, work.tenant)?,
+    };
     let first = head.offset + 1;
     for (call, row) in &work.events {
         head.offset += 1;
@@ -140,9 +148,21 @@ fn write_events(tables: &mut Tables<'_>, work: &Work, epoch: u64) -> Result<Done
     }
     if !work.events.is_empty() {
         head.epoch = epoch;
-        tables.heads.insert(key.as_bytes(), head.encode()?.as_slice())?;
-        let cut = encode_cut(head.offset)?;
-        tables.cuts.insert(numbered_key(work.tenant, epoch).as_bytes(), cut.as_slice())?;
+        heads.insert(work.tenant, head);
     }
     Ok(Done { first, head: head.position() })
+}
+
+fn stored_head(tables: &Tables<'_>, tenant: TenantId) -> Result<Head, Failure> {
+    let stored = tables.heads.get(tenant_key(tenant).as_bytes())?;
+    Ok(stored.map(|bytes| Head::decode(bytes.value())).transpose()?.unwrap_or_default())
+}
+
+fn write_heads(tables: &mut Tables<'_>, heads: &Heads, epoch: u64) -> Result<(), Failure> {
+    for (tenant, head) in heads {
+        tables.heads.insert(tenant_key(*tenant).as_bytes(), head.encode()?.as_slice())?;
+        let cut = encode_cut(head.offset)?;
+        tables.cuts.insert(numbered_key(*tenant, epoch).as_bytes(), cut.as_slice())?;
+    }
+    Ok(())
 }

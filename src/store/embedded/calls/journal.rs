@@ -1,18 +1,19 @@
 //! `Journal`.
 
 use super::facts::Indexed;
-use super::queue::{SessionWork, Work};
+use super::queue::{EventWork, SessionWork, Work};
 use super::rows::{EventRow, encode_session};
 use super::tables::{EVENTS, EVENTS_BY_CALL, call_event_key, numbered_key};
 use super::{Calls, corrupt, cuts};
 use crate::failure::Failure;
+use crate::file::Row;
 use crate::keys::last_number;
 use aimg_domain::{CallId, Event, NewEvent, Position, TenantId};
 use aimg_store::journal::{Commit, Committed, Journal};
 use aimg_store::sessions::SessionRow;
 use aimg_store::{StoreError, limits};
 use async_trait::async_trait;
-use redb::{AccessGuard, ReadTransaction};
+use redb::ReadTransaction;
 use tokio::sync::oneshot;
 
 /// What a waiting commit costs besides its rows.
@@ -102,7 +103,7 @@ impl Calls {
     }
 }
 
-fn encode_events(events: &[NewEvent], epoch: u64, node: &str) -> Result<Vec<(Option<CallId>, Vec<u8>)>, StoreError> {
+fn encode_events(events: &[NewEvent], epoch: u64, node: &str) -> Result<Vec<EventWork>, StoreError> {
     events.iter().map(|event| Ok((event.call_id, EventRow::encode(event, epoch, node)?))).collect()
 }
 
@@ -125,8 +126,6 @@ fn encode_sessions(tenant: TenantId, rows: &[SessionRow]) -> Result<Vec<SessionW
     }
     Ok(sessions)
 }
-
-type Row<'a> = Result<(AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>), redb::StorageError>;
 
 fn event(tenant: TenantId, row: Row<'_>) -> Result<Event, Failure> {
     let (key, value) = row?;

@@ -10,11 +10,14 @@ use tokio::sync::oneshot;
 /// One commit, encoded by its caller so that the committer only inserts.
 pub struct Work {
     pub tenant: TenantId,
-    pub events: Vec<(Option<CallId>, Vec<u8>)>,
+    pub events: Vec<EventWork>,
     pub sessions: Vec<SessionWork>,
     pub bytes: usize,
     pub reply: oneshot::Sender<Result<Done, StoreError>>,
 }
+
+/// The event's call and its row.
+pub type EventWork = (Option<CallId>, Vec<u8>);
 
 pub struct SessionWork {
     pub call: CallId,

@@ -68,22 +68,15 @@ impl EventRow<'_> {
 #[derive(Serialize, Deserialize)]
 struct StoredSession<'a> {
     session: Cow<'a, CallSession>,
-    #[serde(default, skip_serializing_if = "is_null")]
-    resume: Cow<'a, Value>,
-}
-
-fn is_null(value: &Cow<'_, Value>) -> bool {
-    value.is_null()
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resume: Option<Cow<'a, Value>>,
 }
 
 /// `resume` goes when the session ends. What could not be read back (a figure that is no number, a time beyond
 /// RFC 3339) is refused here: stored, it would refuse every later commit of its call.
 pub fn encode_session(row: &SessionRow) -> Result<Vec<u8>, StoreError> {
-    let resume = if row.session.is_ended() {
-        Cow::Owned(Value::Null)
-    } else {
-        Cow::Borrowed(&row.resume)
-    };
+    let kept = !row.session.is_ended() && !row.resume.is_null();
+    let resume = kept.then_some(Cow::Borrowed(&row.resume));
     let session = Cow::Borrowed(&row.session);
     let bytes = row::encode(VERSION, &StoredSession { session, resume })?;
     limits::check("session", bytes.len(), limits::ROW_BYTES)?;
@@ -95,7 +88,7 @@ pub fn decode_session(bytes: &[u8]) -> Result<SessionRow, StoreError> {
     let row: StoredSession<'_> = row::decode("a session", VERSION, bytes)?;
     Ok(SessionRow {
         session: row.session.into_owned(),
-        resume: row.resume.into_owned(),
+        resume: row.resume.map_or(Value::Null, Cow::into_owned),
     })
 }
 

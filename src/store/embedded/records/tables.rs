@@ -2,6 +2,7 @@
 
 use super::envelope::Keys;
 use crate::failure::Failure;
+use crate::file::Row;
 use crate::keys::Key;
 use aimg_domain::TenantId;
 use aimg_store::records::{Kind, PageRequest, Scope};
@@ -84,7 +85,7 @@ pub fn page<T>(
     let limit = page.limit.min(limits::PAGE_ROWS);
     let edge = page.after.map(|after| prefix.clone().uuid(after));
     let mut found = Vec::new();
-    let mut take = |row: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), redb::StorageError>| -> Result<(), Failure> {
+    let mut take = |row: Row<'_>| -> Result<(), Failure> {
         let (key, value) = row?;
         let row = read(key.value(), value.value());
         found.push(row.ok_or_else(|| StoreError::Corrupt("records.redb: a key".into()))?);
