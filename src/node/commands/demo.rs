@@ -120,6 +120,7 @@ async fn attach(client: &Client, simulator: &SimHandle) -> Result<(), String> {
         "trunks": ["PJSIP/trunk-*"],
         "extensions": ["PJSIP/1*"],
         "country": "DE",
+        "national_prefix": "0",
     });
     let known = client.get("pbxs").await?;
     if let Some(id) = known["results"][0]["id"].as_str() {
