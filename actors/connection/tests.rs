@@ -142,7 +142,11 @@ impl World {
         let event = |n: u64| NewEvent {
             id: Uuid::from_u128(u128::from(n)),
             call_id: Some(call()),
-            event: if n % 2 == 0 { EventKind::CallAnswered } else { EventKind::CallStarted },
+            event: if n.is_multiple_of(2) {
+                EventKind::CallAnswered
+            } else {
+                EventKind::CallStarted
+            },
             at: Timestamp(0),
             seq: n + 1,
             data: json!({"n": n}),
