@@ -130,7 +130,8 @@ impl PbxConnection {
                 PbxState::Connecting => return,
             };
             let data = json!({ "pbx_id": self.handle.pbx.id, "name": self.handle.pbx.name, "state": state, "since": since, "reason": reason });
-            self.deps.relay.system(kind, data);
+            // A tenant's PBX is nobody else's business.
+            self.deps.relay.system_for(self.handle.pbx.tenant_id, kind, data);
         }
     }
 

@@ -226,6 +226,3 @@ impl EventRelay {
         self.inside.tenants.write().entry(tenant).or_default().clone()
     }
 }
-
-#[cfg(test)]
-mod tests;

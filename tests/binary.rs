@@ -11,15 +11,6 @@ pub fn aimg() -> PathBuf {
     BINARY.get_or_init(find).clone()
 }
 
-/// `aimg` without what this shell's environment would configure (`AIMG_BIN` itself is not a key of a node).
-pub fn command() -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(aimg());
-    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("AIMG_")) {
-        command.env_remove(key);
-    }
-    command
-}
-
 fn find() -> PathBuf {
     if let Some(given) = std::env::var_os("AIMG_BIN") {
         return given.into();

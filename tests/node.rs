@@ -1,7 +1,7 @@
 //! A node as its real process: started, killed, started again on the same data.
 
 use crate::api::Api;
-use crate::binary;
+use crate::binary::aimg;
 use crate::poll::eventually;
 use crate::process::{Signal, signal};
 use serde_json::Value;
@@ -80,7 +80,7 @@ impl Node {
         assert!(self.child.is_none(), "it runs already");
         self.starts += 1;
         let log = std::fs::File::create(self.log_path(self.starts)).expect("a log file");
-        let mut command = binary::command();
+        let mut command = program();
         command.arg("serve").arg("--config").arg(self.config_path()).arg("--data").arg(self.data());
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         command.env("AIMG_ADMIN_EMAIL", EMAIL).env("AIMG_ADMIN_PASSWORD", PASSWORD);
@@ -145,7 +145,7 @@ impl Node {
 
     /// A command of `aimg` against this node, with its own keys.
     pub fn command(&self, name: &str) -> Command {
-        let mut command = binary::command();
+        let mut command = program();
         command.arg(name).arg("--url").arg(self.url()).arg("--data").arg(self.data());
         command
     }
@@ -175,7 +175,7 @@ impl Demo {
     }
 
     async fn start_on(folder: TempDir, arguments: &[&str]) -> Demo {
-        let mut command = binary::command();
+        let mut command = program();
         let listen = format!("127.0.0.1:{}", free_port());
         command
             .args(["demo", "--json", "--listen", &listen])
@@ -209,6 +209,15 @@ impl Demo {
         let ended = crate::within(STOP, "the demo ends", self.child.wait()).await.expect("its end is seen");
         assert!(ended.success(), "the demo ended with {ended}");
     }
+}
+
+/// `aimg` without what this shell may have set: `AIMG_…` is configuration.
+pub fn program() -> Command {
+    let mut command = Command::new(aimg());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AIMG_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn free_port() -> u16 {

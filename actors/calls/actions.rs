@@ -129,7 +129,7 @@ impl Standing<'_> {
         match action {
             ActionName::Hangup => self.live().next().is_none().then_some("no channel of it is known"),
             ActionName::Answer => self.refused_answer(),
-            ActionName::Dtmf => self.without_leg(|_| true, "no leg can be sent digits yet: none is answered"),
+            ActionName::Dtmf => self.without_leg(|_| true, "no leg can be sent digits"),
             ActionName::Mute => self.without_leg(|leg| !leg.muted, "every answered leg is muted"),
             ActionName::Unmute => self.without_leg(|leg| leg.muted, "no leg is muted"),
             ActionName::StartRecording | ActionName::StopRecording | ActionName::PauseRecording | ActionName::ResumeRecording => self.refused_recording(action),
@@ -179,6 +179,9 @@ impl Standing<'_> {
     }
 
     fn without_leg(&self, fits: impl Fn(&Leg) -> bool, why: &'static str) -> Option<&'static str> {
+        if self.answered_legs().next().is_none() {
+            return Some("no leg is answered yet");
+        }
         (!self.answered_legs().any(fits)).then_some(why)
     }
 

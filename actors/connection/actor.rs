@@ -43,6 +43,8 @@ pub struct Opening {
     pub caller: Caller,
     pub purpose: ConnectionPurpose,
     pub expires_at: Option<Duration>,
+    /// The edge's count of open sockets.
+    slot: Option<Arc<dyn Send + Sync>>,
     /// Where the lane's events go once there is a mailbox.
     mailbox: Arc<OnceLock<Address<ConnectionMessage>>>,
     early: Arc<Mutex<Vec<LaneEvent>>>,
@@ -56,6 +58,7 @@ impl Opening {
             caller,
             purpose,
             expires_in_ms,
+            slot,
             ..
         } = connection;
         let stream = Arc::new(stream);
@@ -82,6 +85,7 @@ impl Opening {
             caller,
             purpose,
             expires_at,
+            slot,
             mailbox,
             early,
         }
@@ -100,6 +104,7 @@ pub struct Connection {
     audio: Option<AudioTask>,
     /// Whose audio to begin with.
     listen_to: Option<CallId>,
+    _slot: Option<Arc<dyn Send + Sync>>,
 }
 
 impl Connection {
@@ -112,6 +117,7 @@ impl Connection {
             caller,
             purpose,
             expires_at,
+            slot,
             mailbox,
             early,
         } = opening;
@@ -149,6 +155,7 @@ impl Connection {
             reading,
             audio: None,
             listen_to: listen_to.filter(|_| !foreign),
+            _slot: slot,
         }
     }
 

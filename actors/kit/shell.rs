@@ -113,7 +113,7 @@ impl<D: Dispatch> Actor for Shell<D> {
             SupervisionEvent::ActorTerminated(cell, _, reason) => match reason {
                 // A kill is a failure that the actor could not tell of.
                 Some(reason) if reason.contains("kill") => state.child_failed(&myself, cell.get_id(), reason).await,
-                _ => state.child_finished(cell.get_id()).await,
+                _ => state.child_finished(&myself, cell.get_id()).await,
             },
             _ => Ok(()),
         }
@@ -185,12 +185,12 @@ impl<D: Dispatch> Running<D> {
                 (child.guard.close)();
                 let gone = gone(&child, Some(cause), true);
                 self.context.children.degraded.push(child);
-                Ok(self.dispatch.child_gone(gone, &mut self.context).await?)
+                self.child_gone(myself, gone).await
             }
             Verdict::Forget => {
                 let gone = gone(&child, Some(cause), false);
                 drop(child);
-                Ok(self.dispatch.child_gone(gone, &mut self.context).await?)
+                self.child_gone(myself, gone).await
             }
         }
     }
@@ -208,13 +208,21 @@ impl<D: Dispatch> Running<D> {
         }
     }
 
-    async fn child_finished(&mut self, id: ActorId) -> Result<(), ActorProcessingErr> {
+    async fn child_finished(&mut self, myself: &ActorRef<Packet>, id: ActorId) -> Result<(), ActorProcessingErr> {
         let Some(child) = self.context.children.running.remove(&id) else {
             return Ok(());
         };
         let gone = gone(&child, None, false);
         drop(child);
-        Ok(self.dispatch.child_gone(gone, &mut self.context).await?)
+        self.child_gone(myself, gone).await
+    }
+
+    async fn child_gone(&mut self, myself: &ActorRef<Packet>, gone: ChildGone) -> Result<(), ActorProcessingErr> {
+        self.dispatch.child_gone(gone, &mut self.context).await?;
+        if self.context.stopping {
+            self.stop(myself).await;
+        }
+        Ok(())
     }
 }
 

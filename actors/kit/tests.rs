@@ -221,6 +221,36 @@ async fn a_child_that_finishes_is_forgotten_and_not_restarted() {
     assert_eq!(log.lock().as_slice(), ["stopping", "dropped"]);
 }
 
+/// Ends as soon as a child of its is gone.
+struct Mortal;
+
+impl Dispatch for Mortal {
+    type Message = ();
+    const KIND: &'static str = "mortal";
+
+    async fn started(&mut self, context: &mut Context<Self>) -> Result<(), ActorError> {
+        let child = context
+            .spawn::<Child, _, _>("m", Restart::PART, |_| async { Ok(Child { count: 0, log: Log::default() }) })
+            .await?;
+        child.cast(ToChild::Finish).map_err(|refused| ActorError::new(format!("{refused:?}")))
+    }
+
+    async fn handle(&mut self, (): (), _: &mut Context<Self>) -> Result<(), ActorError> {
+        Ok(())
+    }
+
+    async fn child_gone(&mut self, _: ChildGone, context: &mut Context<Self>) -> Result<(), ActorError> {
+        context.stop();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_actor_may_end_with_its_child() {
+    let root = tree().spawn_root::<Mortal, _, _>("m", |_| async { Ok(Mortal) }).await.unwrap();
+    tokio::time::timeout(SOON, root.ended()).await.unwrap();
+}
+
 #[tokio::test]
 async fn stopping_the_root_stops_the_leaves_first_and_empties_the_tree() {
     let (tree, root, child, log) = start(Restart::PART).await;

@@ -59,7 +59,9 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" if !token.trim().is_empty() => Ok(token.trim()),
-        "bearer" => Err(unauthenticated("the Authorization header has no token")),
+        "bearer" => Err(unauthenticated(
+            "the Authorization header has no token: send `Authorization: Bearer <access token>`",
+        )),
         "token" => Err(unauthenticated("API tokens are not taken yet: use `Authorization: Bearer <access token>`")),
         _ => Err(unauthenticated("this scheme is not taken: use `Authorization: Bearer <access token>`")),
     }

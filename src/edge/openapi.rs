@@ -137,8 +137,12 @@ fn responses(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Value
     match route.answers {
         Answers::Json(schema_of) => good["content"] = json!({"application/json": {"schema": schema_of(schemas)}}),
         Answers::List(schema_of) => good["content"] = json!({"application/json": {"schema": list_schema(json!(schema_of(schemas)))}}),
+        Answers::Other("application/json") => good["content"] = json!({"application/json": {"schema": {"type": "object"}}}),
         Answers::Other(content_type) => good["content"] = json!({content_type: {"schema": {"type": "string"}}}),
         Answers::Empty | Answers::Socket => {}
+    }
+    for status in route.also {
+        all.insert(status.to_string(), good.clone());
     }
     all.insert(route.status.to_string(), good);
     let mut errors: Vec<u16> = route.errors.to_vec();

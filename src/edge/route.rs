@@ -61,6 +61,8 @@ pub struct Route {
     pub body: Option<(&'static [Field], Mode)>,
     pub status: u16,
     pub answers: Answers,
+    /// Other statuses that answer with the same shape.
+    pub also: &'static [u16],
     /// Faults beside those every route may have, by HTTP status.
     pub errors: &'static [u16],
     /// Whether an `Idempotency-Key` makes a second asking harmless.
@@ -80,6 +82,7 @@ pub fn route(method: Method, path: &'static str, access: Access, handler: Handle
         body: None,
         status: 200,
         answers: Answers::Empty,
+        also: &[],
         errors: &[],
         idempotent: false,
         timeout: None,
@@ -111,6 +114,11 @@ impl Route {
     pub fn answers(mut self, status: u16, answers: Answers) -> Route {
         self.status = status;
         self.answers = answers;
+        self
+    }
+
+    pub fn also(mut self, also: &'static [u16]) -> Route {
+        self.also = also;
         self
     }
 

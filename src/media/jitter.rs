@@ -283,8 +283,12 @@ impl Jitter {
         let passed = self.passed_before(arrival);
         let jump = match &self.anchor {
             Some(anchor) if anchor.clock_rate == arrival.clock_rate => {
-                let units = i128::from(timestamp - anchor.timestamp) * i128::from(self.rate) / i128::from(anchor.clock_rate.max(1));
-                i64::try_from(units + i128::from(anchor.media_time) - i128::from(self.media_time)).ok()
+                let units = timestamp
+                    .checked_sub(anchor.timestamp)
+                    .and_then(|units| units.checked_mul(i64::from(self.rate)));
+                let ahead = units.map(|units| units / i64::from(anchor.clock_rate.max(1)));
+                // Media time is far below 2^63: it counts samples of one call.
+                ahead.and_then(|ahead| ahead.checked_add_unsigned(anchor.media_time)?.checked_sub_unsigned(self.media_time))
             }
             _ => None,
         };
@@ -315,7 +319,10 @@ impl Jitter {
     }
 
     fn samples_in(&self, span: Duration) -> u64 {
-        u64::try_from(span.as_micros() * u128::from(self.rate) / 1_000_000).unwrap_or(u64::MAX)
+        let rate = u64::from(self.rate);
+        span.as_secs()
+            .saturating_mul(rate)
+            .saturating_add(u64::from(span.subsec_nanos()) * rate / 1_000_000_000)
     }
 
     fn believes(&self, jump: u64, passed: u64) -> bool {

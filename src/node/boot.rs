@@ -36,6 +36,7 @@ pub struct Node {
     pumps: Arc<PumpSet>,
     writers: Arc<WriterPool>,
     keys: PathBuf,
+    opened: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
     edge: JoinHandle<()>,
     admin: parking_lot::Mutex<Option<User>>,
@@ -83,8 +84,12 @@ pub async fn start(config: &Config) -> Result<Node, String> {
         },
     };
     let edge = Edge::new(parts).map_err(|error| format!("edge: {error}"))?;
+    let (opened, mut opening) = watch::channel(false);
     let (shutdown, mut stopping) = watch::channel(false);
     let edge = tokio::spawn(async move {
+        if opening.wait_for(|open| *open).await.is_err() {
+            return;
+        }
         let ordered = async move {
             // A sender that is gone means the node is: stop too.
             let _ = stopping.wait_for(|stop| *stop).await;
@@ -104,6 +109,7 @@ pub async fn start(config: &Config) -> Result<Node, String> {
         pumps,
         writers,
         keys,
+        opened,
         shutdown,
         edge,
         admin: parking_lot::Mutex::new(None),
@@ -191,6 +197,11 @@ impl Node {
         format!("http://{}", self.address)
     }
 
+    /// Lets callers in: from now on it may be ready. Until then they wait, for the first administrator above all.
+    pub fn open(&self) {
+        self.opened.send_replace(true);
+    }
+
     /// Makes the administrator and the home tenant unless they are there. True if they were made now.
     pub async fn ensure_admin(&self, email: &str, password: &str, tenant: &str, slug: &str) -> Result<bool, String> {
         let seed = AdminSeed {
@@ -245,6 +256,7 @@ impl Node {
     /// The edge first, then the leaves of the tree, then threads, then the files.
     pub async fn stop(self, within: Duration) {
         self.shutdown.send_replace(true);
+        drop(self.opened);
         if !self.tree.stop(within).await {
             tracing::warn!("the tree did not stop in time");
         }

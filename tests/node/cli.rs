@@ -67,7 +67,7 @@ async fn calls_and_the_tree_are_listed_and_followed() {
 async fn token_check_and_openapi_say_what_they_are_asked() {
     let node = Node::serve().await;
     let bare = |arguments: &[&str]| {
-        let mut command = aimg_tests::binary::command();
+        let mut command = aimg_tests::node::program();
         command.args(arguments);
         command
     };

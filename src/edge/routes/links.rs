@@ -7,99 +7,23 @@ use crate::faults::{of_store, of_write};
 use crate::page;
 use crate::reply::Reply;
 use crate::route::{Access, Answers, Route, route, schema};
-use crate::spec::{Checked, Field, Kind};
-use aimg_domain::link::{AudioPolicy, ClaimBy, Claims, ControlPolicy, PbxLink, RecordingPolicy};
+use crate::spec::{Field, Kind};
+use aimg_domain::link::{AudioPolicy, ControlPolicy, PbxLink, RecordingPolicy};
 use aimg_domain::pbx::{Pbx, PbxState};
 use aimg_domain::role::Permission;
-use aimg_domain::{Fault, PbxId, PbxLinkId, TenantId, Timestamp};
+use aimg_domain::{Fault, PbxId, PbxLinkId};
 use aimg_store::records::PageRequest;
 use aimg_store::repo::Versioned;
 use aimg_wire::request::TenantRequest;
 use http::Method;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-const TAP_BUDGET: u32 = 50;
-const CLAIMS: &[Field] = &[
-    Field::must("match", Kind::OneOf(&["all", "context", "endpoint", "accountcode", "trunk", "number"]), ""),
-    Field::may(
-        "values",
-        Kind::List {
-            of: &Kind::Text { min: 1, max: 200 },
-            max: 500,
-        },
-        "Patterns such as `PJSIP/10*`; none for `all`.",
-    ),
-];
-const PBX_ID: Field = Field::may("pbx_id", Kind::Id, "");
-const CLAIMS_FIELD: Field = Field::may("claims", Kind::Object(CLAIMS), "Which calls are the tenant's; `all` unless told.");
-const AUDIO: Field = Field::may("audio", Kind::OneOf(&["on_demand", "legs", "mixed", "none"]), "`on_demand` unless told.");
-const RECORDING: Field = Field::may("recording", Kind::OneOf(&["always", "on_demand", "never"]), "`on_demand` unless told.");
-const CONTROL: Field = Field::may("control", Kind::OneOf(&["observe", "takeover"]), "`observe` unless told.");
-const BUDGET: Field = Field::may("tap_budget", Kind::Int { min: 0, max: 10_000 }, "Calls tapped at once; 50 unless told.");
-const CREATE: &[Field] = &[
-    PBX_ID,
-    Field::may("pbx", Kind::Object(pbxs::PBX), "In place of `pbx_id`: both are made in one call."),
-    CLAIMS_FIELD,
-    AUDIO,
-    RECORDING,
-    CONTROL,
-    BUDGET,
-];
-const CHANGE: &[Field] = &[CLAIMS_FIELD, AUDIO, RECORDING, CONTROL, BUDGET];
+mod input;
+mod view;
+
+use input::{CHANGE, CREATE, TAP_BUDGET, budget, claims, everything};
+pub use view::LinkView;
+
 const FILTER: &[Field] = &[page::PAGE, page::SIZE, page::CURSOR, Field::may("pbx_id", Kind::Id, "")];
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = PbxLink)]
-pub struct LinkView {
-    #[schema(value_type = uuid::Uuid)]
-    id: PbxLinkId,
-    #[schema(value_type = uuid::Uuid)]
-    tenant_id: TenantId,
-    #[schema(value_type = uuid::Uuid)]
-    pbx_id: PbxId,
-    claims: ClaimsView,
-    #[schema(value_type = String)]
-    audio: AudioPolicy,
-    #[schema(value_type = String)]
-    recording: RecordingPolicy,
-    #[schema(value_type = String)]
-    control: ControlPolicy,
-    tap_budget: u32,
-    /// Of its PBX: `connecting`, `attached`, `blind`, `refused` or `detached`
-    #[schema(value_type = String)]
-    state: PbxState,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct ClaimsView {
-    #[serde(rename = "match")]
-    #[schema(value_type = String)]
-    by: ClaimBy,
-    values: Vec<String>,
-}
-
-impl LinkView {
-    fn of(link: &PbxLink, state: PbxState) -> LinkView {
-        LinkView {
-            id: link.id,
-            tenant_id: link.tenant_id,
-            pbx_id: link.pbx_id,
-            claims: ClaimsView {
-                by: link.claims.by,
-                values: link.claims.values.clone(),
-            },
-            audio: link.audio,
-            recording: link.recording,
-            control: link.control,
-            tap_budget: link.tap_budget,
-            state,
-            created_at: link.created_at,
-        }
-    }
-}
 
 pub fn rows() -> Vec<Route> {
     const ONE: &str = "/api/v1/pbx-links/{id}";
@@ -229,31 +153,6 @@ async fn pbx_of(ask: &Ask) -> Result<(Pbx, Option<u64>), Fault> {
             Ok((pbx, Some(version)))
         }
         _ => Err(Fault::invalid("pbx_id", "either pbx_id or pbx")),
-    }
-}
-
-fn everything() -> Claims {
-    Claims {
-        by: ClaimBy::All,
-        values: Vec::new(),
-    }
-}
-
-fn budget(body: &Checked) -> Option<u32> {
-    body.unsigned("tap_budget").and_then(|budget| u32::try_from(budget).ok())
-}
-
-fn claims(body: &Checked) -> Result<Option<Claims>, Fault> {
-    let Some(given) = body.object("claims") else { return Ok(None) };
-    let Some(by) = given.word::<ClaimBy>("match") else {
-        return Err(Fault::invalid("claims.match", "required: what the values are compared with"));
-    };
-    let values = given.texts("values").unwrap_or_default();
-    match by {
-        ClaimBy::All if !values.is_empty() => Err(Fault::invalid("claims.values", "nothing: `all` takes every call")),
-        ClaimBy::All => Ok(Some(everything())),
-        _ if values.is_empty() => Err(Fault::invalid("claims.values", "at least one pattern")),
-        _ => Ok(Some(Claims { by, values })),
     }
 }
 

@@ -45,7 +45,7 @@ pub fn rows() -> Vec<Route> {
         route(Method::GET, "/readyz", Access::Public, handler!(ready))
             .about("node", "The node can serve; 503 says what is missing")
             .answers(200, Answers::Json(schema::<Health>))
-            .errors(&[503]),
+            .also(&[503]),
         route(Method::GET, "/metrics", Access::Public, handler!(figures))
             .about("node", "Figures in Prometheus' text format")
             .answers(200, Answers::Other("text/plain")),

@@ -10,11 +10,14 @@ use crate::spec::{Field, Kind};
 use aimg_domain::role::Permission;
 use aimg_domain::tenant::{Tenant, TenantStatus};
 use aimg_domain::{Fault, Role, TenantId, Timestamp};
+use aimg_store::records::PageRequest;
 use aimg_store::repo::Versioned;
 use http::Method;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// What one page of the store holds.
+const USERS_MAX: usize = 10_000;
 const NAME: Kind = Kind::Text { min: 1, max: 200 };
 const CREATE: &[Field] = &[
     Field::must("name", NAME, ""),
@@ -136,6 +139,7 @@ async fn change(ask: Ask) -> Result<Reply, Fault> {
         }
         tenant.status = status;
     }
+    let suspended = tenant.status == TenantStatus::Suspended;
     let version = ask
         .edge
         .repos
@@ -143,7 +147,24 @@ async fn change(ask: Ask) -> Result<Reply, Fault> {
         .update(&tenant, version)
         .await
         .map_err(|error| of_write(error, ask.if_match().ok().flatten()))?;
+    if suspended {
+        close_sockets(&ask, tenant.id).await?;
+    }
     Ok(Reply::json(&TenantView::of(&tenant)).version(version))
+}
+
+/// Of the tenant's people; a super_admin may go on.
+async fn close_sockets(ask: &Ask, tenant: TenantId) -> Result<(), Fault> {
+    let everybody = PageRequest {
+        after: None,
+        limit: USERS_MAX,
+        descending: false,
+    };
+    let users = ask.edge.repos.users.list(tenant, everybody).await.map_err(of_store)?;
+    for (user, _) in users.iter().filter(|(user, _)| user.role != Role::SuperAdmin) {
+        ask.edge.platform.policy_changed(user.id, None).await?;
+    }
+    Ok(())
 }
 
 /// Another's tenant is not there.

@@ -7,7 +7,8 @@ use std::os::fd::RawFd;
 
 /// Datagrams a system call.
 pub(crate) const BATCH: usize = 64;
-const DATAGRAM_BYTES: usize = aimg_media::rtp::MAX_PACKET_BYTES;
+/// A cache line more than a power of two, or all buffers would begin in the same few cache sets.
+const DATAGRAM_BYTES: usize = aimg_media::rtp::MAX_PACKET_BYTES + 64;
 
 /// Buffers for [`BATCH`] datagrams. The kernel's tables point into the boxed buffers, which never move.
 pub(crate) struct Batch {
@@ -15,6 +16,8 @@ pub(crate) struct Batch {
     names: Box<[libc::sockaddr_storage]>,
     slices: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
+    /// How many headers the last call wrote to.
+    used: usize,
 }
 
 // SAFETY: the raw pointers point only into this value's own boxes, and are used only by `receive`, which takes `&mut self`.
@@ -47,12 +50,13 @@ impl Batch {
             names,
             slices,
             headers,
+            used: BATCH,
         }
     }
 
     /// How many datagrams waited, at most [`BATCH`]. Never waits itself.
     pub(crate) fn receive(&mut self, socket: RawFd) -> io::Result<usize> {
-        for header in &mut self.headers {
+        for header in &mut self.headers[..self.used] {
             header.msg_hdr.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         }
         debug_assert_eq!(self.slices.len(), BATCH);
@@ -66,8 +70,10 @@ impl Batch {
                 std::ptr::null_mut(),
             )
         };
+        // Nothing says that a failed call wrote nothing.
+        self.used = usize::try_from(count).unwrap_or(BATCH);
         if count >= 0 {
-            return Ok(count as usize);
+            return Ok(self.used);
         }
         let error = io::Error::last_os_error();
         match error.kind() {

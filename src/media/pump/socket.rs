@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
@@ -22,10 +23,39 @@ const STRANGERS_MAX: usize = 16;
 /// Packets in a row that move a dedicated port to another source.
 const CONFIRMATIONS: u32 = 5;
 
+/// Only sources that were asked for are in the table, so nobody can fill it with collisions: a cheap hash will do.
+#[derive(Clone, Default)]
+pub(crate) struct BySource;
+
+pub(crate) struct SourceHasher(u64);
+
+impl BuildHasher for BySource {
+    type Hasher = SourceHasher;
+
+    fn build_hasher(&self) -> SourceHasher {
+        SourceHasher(0)
+    }
+}
+
+impl Hasher for SourceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..piece.len()].copy_from_slice(piece);
+            self.0 = (self.0 ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its place from the low bits and its tag from the high ones.
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
 /// Who listens on a socket. Replaced as a whole, read by the pump without a lock.
 #[derive(Clone, Default)]
 pub(crate) struct Table {
-    pub(crate) by_source: HashMap<SocketAddr, Arc<Slot>>,
+    pub(crate) by_source: HashMap<SocketAddr, Arc<Slot>, BySource>,
     /// All of them, with and without a source.
     pub(crate) slots: Vec<Arc<Slot>>,
 }

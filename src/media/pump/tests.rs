@@ -43,13 +43,19 @@ fn ports() -> RangeInclusive<u16> {
 }
 
 fn rig_with(change: impl FnOnce(&mut PumpConfig)) -> Rig {
-    let clock = Arc::new(TestClock { start: Instant::now(), shift_ms: AtomicU64::new(0) });
+    let clock = Arc::new(TestClock {
+        start: Instant::now(),
+        shift_ms: AtomicU64::new(0),
+    });
     let mut config = PumpConfig::new(LOOPBACK, ports());
     // Only what a test means to expire or to fall silent does.
     config.silent_after = Duration::from_secs(3600);
     config.rest = Duration::from_secs(600);
     change(&mut config);
-    Rig { set: PumpSet::start(config, clock.clone()).unwrap(), clock }
+    Rig {
+        set: PumpSet::start(config, clock.clone()).unwrap(),
+        clock,
+    }
 }
 
 fn rig() -> Rig {
@@ -76,7 +82,11 @@ struct Phone {
 
 impl Phone {
     fn new(ssrc: u32) -> Phone {
-        Phone { socket: UdpSocket::bind((LOOPBACK, 0)).unwrap(), sequence: 0, ssrc }
+        Phone {
+            socket: UdpSocket::bind((LOOPBACK, 0)).unwrap(),
+            sequence: 0,
+            ssrc,
+        }
     }
 
     fn address(&self) -> SocketAddr {
@@ -85,7 +95,13 @@ impl Phone {
 
     fn send(&mut self, to: SocketAddr, packets: u16) {
         for _ in 0..packets {
-            let header = rtp::Header { marker: false, payload_type: 0, sequence: self.sequence, timestamp: u32::from(self.sequence) * 160, ssrc: self.ssrc };
+            let header = rtp::Header {
+                marker: false,
+                payload_type: 0,
+                sequence: self.sequence,
+                timestamp: u32::from(self.sequence) * 160,
+                ssrc: self.ssrc,
+            };
             let mut out = Vec::new();
             rtp::write(&header, &[self.ssrc as u8; 160], &mut out);
             self.socket.send_to(&out, to).unwrap();
@@ -144,7 +160,12 @@ fn two_streams_on_one_socket_are_told_apart_by_source() {
         let frames = frames(reader, n);
         let mut expected = Vec::new();
         aimg_media::Decoder::new(aimg_media::Codec::Ulaw).decode(&[sample; 160], &mut expected);
-        assert!(frames.iter().enumerate().all(|(i, frame)| frame.media_time == i as u64 * 160 && frame.audio.len() == 160));
+        assert!(
+            frames
+                .iter()
+                .enumerate()
+                .all(|(i, frame)| frame.media_time == i as u64 * 160 && frame.audio.len() == 160)
+        );
         assert!(frames.iter().all(|frame| frame.audio == expected));
     }
     until("all counted", || rig.set.stats().unknown == 10);
@@ -152,7 +173,10 @@ fn two_streams_on_one_socket_are_told_apart_by_source() {
     assert_eq!((strangers.len(), strangers[0].1.source, strangers[0].1.packets), (1, stranger.address(), 10));
     until("published", || lease_a.snapshot().counts.packets == 30);
     let snapshot = lease_a.snapshot();
-    assert_eq!((snapshot.state, snapshot.source, snapshot.media_time), (StreamState::Flowing, Some(a.address()), 4800));
+    assert_eq!(
+        (snapshot.state, snapshot.source, snapshot.media_time),
+        (StreamState::Flowing, Some(a.address()), 4800)
+    );
 }
 
 #[test]
@@ -162,7 +186,13 @@ fn a_taken_source_is_refused_and_another_pbx_has_a_port_of_its_own() {
     let first = rig.set.open(spec(1, 1)).unwrap();
     let second = rig.set.open(spec(1, 2)).unwrap();
     let elsewhere = rig.set.open(spec(2, 3)).unwrap();
-    let dedicated = rig.set.open(StreamSpec { ports: MediaPorts::Dedicated, ..spec(1, 4) }).unwrap();
+    let dedicated = rig
+        .set
+        .open(StreamSpec {
+            ports: MediaPorts::Dedicated,
+            ..spec(1, 4)
+        })
+        .unwrap();
     first.expect_from(phone.address()).unwrap();
     first.expect_from(phone.address()).unwrap();
     assert!(matches!(second.expect_from(phone.address()), Err(PumpError::KeyTaken(source)) if source == phone.address()));
@@ -184,7 +214,10 @@ fn a_dropped_stream_rests_and_the_same_call_takes_it_back_without_losing_a_frame
     drop(lease);
     phone.send(local, 5);
     let other = rig.set.open(spec(1, 2)).unwrap();
-    assert!(matches!(other.expect_from(phone.address()), Err(PumpError::KeyTaken(_))), "a resting key is still taken");
+    assert!(
+        matches!(other.expect_from(phone.address()), Err(PumpError::KeyTaken(_))),
+        "a resting key is still taken"
+    );
     let again = rig.set.open(spec(1, 1)).unwrap();
     assert_eq!(again.local_addr(), local);
     phone.send(local, 5);
@@ -234,7 +267,10 @@ fn a_tap_made_again_brings_another_source_and_another_sender_at_once() {
     lease.expect_from(second.address()).unwrap();
     second.send(lease.local_addr(), 3);
     let frames = frames(&mut reader, 3);
-    assert_eq!(frames.iter().filter(|frame| frame.kind == FrameKind::Audio).count() + frames.iter().filter(|frame| frame.kind == FrameKind::Resync).count(), 3);
+    assert_eq!(
+        frames.iter().filter(|frame| frame.kind == FrameKind::Audio).count() + frames.iter().filter(|frame| frame.kind == FrameKind::Resync).count(),
+        3
+    );
     until("published", || lease.snapshot().counts.ssrc == Some(2));
     assert_eq!(lease.snapshot().counts.foreign_ssrc, 0);
 }
@@ -243,7 +279,13 @@ fn a_tap_made_again_brings_another_source_and_another_sender_at_once() {
 fn a_dedicated_port_learns_where_packets_come_from() {
     let rig = rig();
     let (mut phone, mut intruder) = (Phone::new(1), Phone::new(2));
-    let lease = rig.set.open(StreamSpec { ports: MediaPorts::Dedicated, ..spec(1, 1) }).unwrap();
+    let lease = rig
+        .set
+        .open(StreamSpec {
+            ports: MediaPorts::Dedicated,
+            ..spec(1, 1)
+        })
+        .unwrap();
     lease.expect_from("192.0.2.1:4000".parse().unwrap()).unwrap();
     let mut reader = lease.reader();
     phone.send(lease.local_addr(), 3);
@@ -268,14 +310,26 @@ fn stored_ports_are_bound_again_and_a_taken_one_is_told() {
     let mut phone = Phone::new(1);
     // Sent before anybody opened the stream: nobody's.
     phone.send(stored, 1);
-    let lease = rig.set.open(StreamSpec { want_local: Some(stored), ..spec(1, 1) }).unwrap();
+    let lease = rig
+        .set
+        .open(StreamSpec {
+            want_local: Some(stored),
+            ..spec(1, 1)
+        })
+        .unwrap();
     assert_eq!(lease.local_addr(), stored);
     lease.expect_from(phone.address()).unwrap();
     until("the first is counted", || rig.set.stats().packets == 1);
     let mut reader = lease.reader();
     phone.send(stored, 2);
     frames(&mut reader, 2);
-    assert!(matches!(rig.set.open(StreamSpec { want_local: Some(stored), ..spec(2, 2) }), Err(PumpError::PortTaken { .. })));
+    assert!(matches!(
+        rig.set.open(StreamSpec {
+            want_local: Some(stored),
+            ..spec(2, 2)
+        }),
+        Err(PumpError::PortTaken { .. })
+    ));
 }
 
 #[test]
@@ -364,7 +418,10 @@ fn quality_intervals_come_with_numbers_and_the_summary_counts_all() {
         until("an interval", || lease.quality_since(round).len() == 1);
     }
     let intervals = lease.quality_since(0);
-    assert_eq!(intervals.iter().map(|(n, quality)| (*n, quality.packets, quality.lost)).collect::<Vec<_>>(), [(0, 10, 0), (1, 10, 0)]);
+    assert_eq!(
+        intervals.iter().map(|(n, quality)| (*n, quality.packets, quality.lost)).collect::<Vec<_>>(),
+        [(0, 10, 0), (1, 10, 0)]
+    );
     until("the summary", || lease.quality_summary().packets == 20);
 }
 

@@ -5,7 +5,7 @@ use crate::dsp::Level;
 use std::time::Duration;
 
 /// Differences of transit above this are a sender's new clock, not jitter.
-const JITTER_STEP_MAX: Duration = Duration::from_secs(1);
+const JITTER_STEP_MAX_MS: f64 = 1000.0;
 
 /// One interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,7 +102,7 @@ impl Sums {
 
 pub struct QualityMeter {
     interval: Duration,
-    playout_micros: i64,
+    playout_ms: f64,
     started: Option<Duration>,
     now: Sums,
     past: Sums,
@@ -110,8 +110,8 @@ pub struct QualityMeter {
     /// Up to which sequence number packets are counted as expected.
     expected_to: Option<u64>,
     jitter_ms: f64,
-    /// Of the last packet, in µs: arrival less timestamp. Its zero is arbitrary.
-    transit: Option<i64>,
+    /// Of the last packet: arrival less timestamp, in units of the clock, and the clock. Its zero is arbitrary.
+    transit: Option<(i64, u32)>,
     /// The smallest of this interval and of the one before.
     transit_min: i64,
     transit_min_before: i64,
@@ -122,7 +122,7 @@ impl QualityMeter {
     pub fn new(interval: Duration, playout: Duration) -> QualityMeter {
         QualityMeter {
             interval,
-            playout_micros: i64::try_from(playout.as_micros()).unwrap_or(i64::MAX),
+            playout_ms: playout.as_secs_f64() * 1000.0,
             started: None,
             now: Sums::default(),
             past: Sums::default(),
@@ -147,8 +147,7 @@ impl QualityMeter {
             _ => {
                 self.now.expected += 1;
                 self.expected_to = Some(sequence);
-                self.transit = None;
-                (self.transit_min, self.transit_min_before) = (i64::MAX, i64::MAX);
+                self.forget_transits();
             }
         }
         if let Some((timestamp, clock_rate)) = timing {
@@ -167,22 +166,33 @@ impl QualityMeter {
     }
 
     fn transit(&mut self, timestamp: i64, clock_rate: u32, at: Duration) {
-        let media_micros = i128::from(timestamp) * 1_000_000 / i128::from(clock_rate.max(1));
-        let transit = (at.as_micros() as i128 - media_micros).clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        if let Some(before) = self.transit {
-            let step = transit.abs_diff(before);
-            if step <= JITTER_STEP_MAX.as_micros() as u64 {
-                self.jitter_ms += (step as f64 / 1000.0 - self.jitter_ms) / 16.0;
-            } else {
-                (self.transit_min, self.transit_min_before) = (i64::MAX, i64::MAX);
-            }
+        let arrived = at
+            .as_secs()
+            .saturating_mul(u64::from(clock_rate))
+            .saturating_add(u64::from(at.subsec_nanos()) * u64::from(clock_rate) / 1_000_000_000);
+        let transit = i64::try_from(arrived).unwrap_or(i64::MAX).saturating_sub(timestamp);
+        let to_ms = 1000.0 / f64::from(clock_rate.max(1));
+        let step = self
+            .transit
+            .filter(|(_, clock)| *clock == clock_rate)
+            .map(|(before, _)| transit.abs_diff(before) as f64 * to_ms);
+        match step {
+            Some(step_ms) if step_ms <= JITTER_STEP_MAX_MS => self.jitter_ms += (step_ms - self.jitter_ms) / 16.0,
+            Some(_) => self.forget_transits(),
+            None if self.transit.is_some() => self.forget_transits(),
+            None => {}
         }
-        self.transit = Some(transit);
+        self.transit = Some((transit, clock_rate));
         self.transit_min = self.transit_min.min(transit);
         let quickest = self.transit_min.min(self.transit_min_before);
-        self.now.discarded += u64::from(transit.saturating_sub(quickest) > self.playout_micros);
+        self.now.discarded += u64::from(transit.saturating_sub(quickest) as f64 * to_ms > self.playout_ms);
         self.now.jitter_ms_sum += self.jitter_ms;
         self.now.jitter_ms_max = self.now.jitter_ms_max.max(self.jitter_ms);
+    }
+
+    fn forget_transits(&mut self) {
+        self.transit = None;
+        (self.transit_min, self.transit_min_before) = (i64::MAX, i64::MAX);
     }
 
     /// The interval that has ended by `at`, if one has. One in which nothing was expected is passed over.

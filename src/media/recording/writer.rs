@@ -137,7 +137,10 @@ impl WriterPool {
         }
         let shared = Shared::new(spec.recording, lane.thread.lock().clone());
         let writer = SegmentWriter::create(self.disk.clone(), spec, inputs, shared.clone(), notify)?;
-        lane.segments.lock().push(Open { shared: shared.clone(), writer: Arc::new(Mutex::new(writer)) });
+        lane.segments.lock().push(Open {
+            shared: shared.clone(),
+            writer: Arc::new(Mutex::new(writer)),
+        });
         Ok(SegmentHandle::new(shared, self.clock.clone()))
     }
 
@@ -145,7 +148,11 @@ impl WriterPool {
     pub fn adopt(&self, recording: RecordingId) -> Option<SegmentHandle> {
         let shared = self.lanes.iter().find_map(|lane| {
             let segments = lane.segments.lock();
-            segments.iter().map(|open| &open.shared).find(|shared| shared.recording == recording && shared.adopt()).cloned()
+            segments
+                .iter()
+                .map(|open| &open.shared)
+                .find(|shared| shared.recording == recording && shared.adopt())
+                .cloned()
         })?;
         Some(SegmentHandle::new(shared, self.clock.clone()))
     }

@@ -15,8 +15,22 @@ pub(super) struct Collected {
 impl Output for Collected {
     fn frame(&mut self, head: FrameHead, audio: &[i16]) {
         let seq = self.frames.len() as u64;
-        let FrameHead { media_time, rate, kind, samples, received_at } = head;
-        self.frames.push(Frame { seq, media_time, rate, kind, samples, audio: audio.to_vec(), received_at });
+        let FrameHead {
+            media_time,
+            rate,
+            kind,
+            samples,
+            received_at,
+        } = head;
+        self.frames.push(Frame {
+            seq,
+            media_time,
+            rate,
+            kind,
+            samples,
+            audio: audio.to_vec(),
+            received_at,
+        });
     }
 }
 
@@ -33,7 +47,11 @@ impl Collected {
     }
 
     pub(super) fn of(&self, kind: FrameKind) -> Vec<(u64, u64)> {
-        self.frames.iter().filter(|frame| frame.kind == kind).map(|frame| (frame.media_time, frame.samples)).collect()
+        self.frames
+            .iter()
+            .filter(|frame| frame.kind == kind)
+            .map(|frame| (frame.media_time, frame.samples))
+            .collect()
     }
 
     pub(super) fn audio(&self) -> Vec<i16> {
@@ -43,7 +61,17 @@ impl Collected {
 
 pub(super) fn packet(payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32, marker: bool, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    rtp::write(&rtp::Header { marker, payload_type, sequence, timestamp, ssrc }, payload, &mut out);
+    rtp::write(
+        &rtp::Header {
+            marker,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc,
+        },
+        payload,
+        &mut out,
+    );
     out
 }
 
@@ -60,7 +88,11 @@ fn another_payload_type_of_another_rate_is_brought_to_the_rate_of_the_stream() {
     let (mut core, mut out) = core();
     core.packet(&packet(0, 1, 0, 7, false, &[0xff; 160]), ms(0), &mut out);
     for n in 0..5u16 {
-        core.packet(&packet(118, 2 + n, 5000 + u32::from(n) * 320, 7, false, &[1; 640]), ms(20 + 20 * u64::from(n)), &mut out);
+        core.packet(
+            &packet(118, 2 + n, 5000 + u32::from(n) * 320, 7, false, &[1; 640]),
+            ms(20 + 20 * u64::from(n)),
+            &mut out,
+        );
     }
     // Odd numbers of samples included.
     core.packet(&packet(118, 7, 5000 + 5 * 320, 7, false, &[1; 642]), ms(120), &mut out);
@@ -92,7 +124,11 @@ fn a_new_sender_is_heard_after_five_packets_and_goes_on_in_time() {
         core.packet(&packet(0, n, u32::from(n) * 160, 7, false, &[0; 160]), ms(20 * u64::from(n)), &mut out);
     }
     for n in 0..10u16 {
-        core.packet(&packet(0, 9000 + n, 77 + u32::from(n) * 160, 8, false, &[0; 160]), ms(200 + 20 * u64::from(n)), &mut out);
+        core.packet(
+            &packet(0, 9000 + n, 77 + u32::from(n) * 160, 8, false, &[0; 160]),
+            ms(200 + 20 * u64::from(n)),
+            &mut out,
+        );
     }
     out.assert_whole();
     assert_eq!(out.of(FrameKind::Resync), [(1600, 640)], "four packets of time were not believed yet");

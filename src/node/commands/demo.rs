@@ -33,6 +33,7 @@ pub async fn run(given: cli::Demo) -> Result<(), String> {
     let password = boot::random_password();
     node.ensure_admin(EMAIL, &password, "Demo", "demo").await?;
     let password = node.reset_password(EMAIL, &password).await?;
+    node.open();
     let simulator = simulator(&given).await?;
     let client = Client::new(&cli::Reach {
         url: node.url(),
@@ -120,6 +121,7 @@ async fn attach(client: &Client, simulator: &SimHandle) -> Result<(), String> {
         "trunks": ["PJSIP/trunk-*"],
         "extensions": ["PJSIP/1*"],
         "country": "DE",
+        "national_prefix": "0",
     });
     let known = client.get("pbxs").await?;
     if let Some(id) = known["results"][0]["id"].as_str() {

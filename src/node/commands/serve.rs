@@ -13,6 +13,7 @@ pub async fn run(given: &cli::Serve) -> Result<(), String> {
     telemetry::logs(&config.log)?;
     let node = boot::start(&config).await?;
     first_admin(&node).await?;
+    node.open();
     say(format!("aimg {} serves at {}", env!("CARGO_PKG_VERSION"), node.url()));
     wait(&node).await?;
     tracing::info!("stopping");

@@ -13,7 +13,7 @@ pub async fn run(given: &cli::Tree) -> Result<(), String> {
         say(&tree);
         return Ok(());
     }
-    let actors: Vec<&Value> = tree["actors"].as_array().into_iter().flatten().collect();
+    let actors: Vec<&Value> = tree["results"].as_array().into_iter().flatten().collect();
     let mut children: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for actor in &actors {
         children.entry(actor["parent"].as_str().unwrap_or("")).or_default().push(actor);

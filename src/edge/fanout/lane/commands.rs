@@ -55,6 +55,7 @@ impl Lane {
     fn do_for_socket(&mut self, slot: u32, what: ToSocket) {
         match what {
             ToSocket::Send { frames, drained } => {
+                self.flush_rooms_of(slot);
                 frames.into_iter().for_each(|frame| self.sockets.push(slot, frame, None));
                 if let Some(drained) = drained {
                     self.sockets.when_drained(slot, drained);
@@ -91,6 +92,17 @@ impl Lane {
                     self.remove(slot, None);
                 }
             }
+        }
+    }
+
+    /// What was published before is sent before.
+    fn flush_rooms_of(&mut self, slot: u32) {
+        if self.active.is_empty() {
+            return;
+        }
+        let attached = self.sockets.get_mut(slot).map(|outlet| outlet.attached.clone()).unwrap_or_default();
+        for (topic, _) in attached {
+            self.flush_room(topic);
         }
     }
 
@@ -169,15 +181,8 @@ impl Lane {
     }
 
     pub(super) fn close(&mut self, slot: u32, code: CloseCode, reason: &str) {
-        let attached: Vec<Topic> = self
-            .sockets
-            .get_mut(slot)
-            .map(|outlet| outlet.attached.iter().map(|(topic, _)| *topic).collect())
-            .unwrap_or_default();
-        // What was published before is still sent, unless access was lost.
-        for topic in attached {
-            self.flush_room(topic);
-        }
+        // Dropped again where access was lost.
+        self.flush_rooms_of(slot);
         self.leave_rooms(slot);
         let deadline = Instant::now() + self.inside.config.linger;
         if !self.sockets.begin_close(slot, code, reason, deadline) {

@@ -106,6 +106,11 @@ impl Outlet {
         }
     }
 
+    /// Whether one more loose frame would push an older one out though the socket may still take it.
+    pub fn would_drop(&self, bytes: usize, bytes_max: usize) -> bool {
+        !self.waiting && !self.is_closing() && self.loose_bytes + bytes > bytes_max
+    }
+
     pub fn keep_loose(&mut self, frame: Vec<u8>, flag_at: usize, flag: u8, bytes_max: usize) -> u64 {
         self.loose_bytes += frame.len();
         self.loose.push_back(Loose { frame, flag_at, flag });
@@ -138,8 +143,18 @@ impl Outlet {
 
     /// What was held back for slowness goes before a goodbye.
     pub fn take_loose(&mut self) -> Vec<Bytes> {
-        self.loose_bytes = 0;
-        self.loose.drain(..).map(|loose| loose.frame.into()).collect()
+        std::iter::from_fn(|| self.next_loose()).collect()
+    }
+
+    fn next_loose(&mut self) -> Option<Bytes> {
+        let mut loose = self.loose.pop_front()?;
+        self.loose_bytes -= loose.frame.len();
+        if std::mem::take(&mut self.loose_lost)
+            && let Some(byte) = loose.frame.get_mut(loose.flag_at)
+        {
+            *byte |= loose.flag;
+        }
+        Some(loose.frame.into())
     }
 
     /// Everything but the rest of a piece that is begun.
@@ -244,20 +259,11 @@ impl Outlet {
         }
         let mut taken = 0;
         while taken < LOOSE_AT_ONCE
-            && let Some(mut loose) = self.loose.pop_front()
+            && let Some(frames) = self.next_loose()
         {
-            self.loose_bytes -= loose.frame.len();
-            taken += loose.frame.len();
-            if std::mem::take(&mut self.loose_lost)
-                && let Some(byte) = loose.frame.get_mut(loose.flag_at)
-            {
-                *byte |= loose.flag;
-            }
-            self.outbox_bytes += loose.frame.len();
-            self.outbox.push_back(Piece {
-                frames: loose.frame.into(),
-                topic: None,
-            });
+            taken += frames.len();
+            self.outbox_bytes += frames.len();
+            self.outbox.push_back(Piece { frames, topic: None });
         }
     }
 

@@ -123,6 +123,10 @@ impl Sockets {
     /// How many older ones had to go.
     pub fn push_loose(&mut self, slot: u32, frame: Vec<u8>, flag_at: usize, flag: u8) -> u64 {
         let bytes_max = self.inside.config.loose_bytes_max;
+        if self.get_mut(slot).is_some_and(|outlet| outlet.would_drop(frame.len(), bytes_max)) {
+            // Not slow yet: this round merely has much for it.
+            self.flush_one(slot);
+        }
         let Some(outlet) = self.get_mut(slot).filter(|outlet| !outlet.is_closing()) else {
             return 0;
         };
@@ -197,18 +201,29 @@ impl Sockets {
             if n % 256 == 255 {
                 inside.inboxes[lane].beat.fetch_add(1, Ordering::Relaxed);
             }
-            let Some(Some(outlet)) = self.slots.get_mut(slot as usize) else { continue };
-            match outlet.flush(&self.pieces, self.incarnation, &inside.counters[lane], inside.config.outbox_bytes_max) {
-                Flushed::All | Flushed::Waits => {}
-                Flushed::Blocked => self.wait_writable(slot),
-                Flushed::Slow => {
-                    self.wait_writable(slot);
-                    slow.push(slot);
-                }
-                Flushed::Broken => self.broken.push(slot),
+            if self.flush_one(slot) {
+                slow.push(slot);
             }
         }
         slow
+    }
+
+    /// True when it is too slow.
+    fn flush_one(&mut self, slot: u32) -> bool {
+        let Some(Some(outlet)) = self.slots.get_mut(slot as usize) else {
+            return false;
+        };
+        let counters = &self.inside.counters[self.lane];
+        match outlet.flush(&self.pieces, self.incarnation, counters, self.inside.config.outbox_bytes_max) {
+            Flushed::All | Flushed::Waits => {}
+            Flushed::Blocked => self.wait_writable(slot),
+            Flushed::Slow => {
+                self.wait_writable(slot);
+                return true;
+            }
+            Flushed::Broken => self.broken.push(slot),
+        }
+        false
     }
 
     fn wait_writable(&mut self, slot: u32) {

@@ -93,6 +93,7 @@ async fn a_role_a_password_or_an_account_changed_ends_tokens_at_once() {
         let held = rig.sign_in(VIEWER, PASSWORD).await.1;
         let status = rig.post(admin, &path(action), body).await.0;
         assert!((200..300).contains(&status), "{action}: {status}");
+        assert_eq!(rig.platform.cut_off.lock().pop(), Some(id), "{action}");
         assert_eq!(me(&rig, &held["access"]).await, 401, "{action}");
         assert_eq!(refresh(&rig, &held["refresh"]).await.0, 401, "{action}");
     }
@@ -144,6 +145,7 @@ async fn a_suspended_tenants_people_are_kept_out() {
     let token = rig.token(VIEWER).await;
     let path = format!("/api/v1/tenants/{}", rig.a);
     assert_eq!(rig.patch("super_admin@beta.org", &path, json!({"status": "suspended"})).await.0, 200);
+    assert_eq!(rig.platform.cut_off.lock().len(), 3, "all but the super_admin");
     let get = rig.request(Method::GET, "/api/v1/users/me").bearer_auth(token);
     assert_eq!(answer(get).await.0, 403);
     assert_eq!(rig.sign_in(VIEWER, PASSWORD).await.0, 403);

@@ -91,3 +91,12 @@ async fn after_the_order_to_stop_open_requests_end_and_the_port_is_free() {
         .unwrap();
     aimg_edge::bind(rig.address).unwrap();
 }
+
+#[tokio::test]
+async fn a_handler_that_panics_is_our_own_mistake_and_the_connection_goes_on() {
+    let rig = Rig::start().await;
+    let (status, problem) = rig.post(SUPER, "/api/v1/cluster/actors/node:root/restart", json!({})).await;
+    assert_eq!((status, problem["code"].as_str()), (500, Some("internal")));
+    assert!(!problem.to_string().contains("panics"));
+    assert_eq!(answer(rig.request(Method::GET, "/healthz")).await.0, 200);
+}

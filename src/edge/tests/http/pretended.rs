@@ -3,21 +3,24 @@
 use aimg_actors::platform::{ListenPurpose, LiveAudio, NewConnection, Platform, Readiness, ReadinessCheck};
 use aimg_domain::actor::{ActorCounters, ActorInfo, ActorState};
 use aimg_domain::pbx::{PbxState, PbxStatus, PbxTest, PbxTestStep};
-use aimg_domain::{CallId, CallSession, Caller, Fault, PbxId, Timestamp};
+use aimg_domain::{CallId, CallSession, Caller, Fault, PbxId, Timestamp, UserId};
 use aimg_wire::request::{Asked, CallAction, CallDetail, CallReply, CallRequest, TenantReply, TenantRequest};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 
+/// Which requests are refused, and with what.
+pub type Refusal = (fn(&TenantRequest) -> bool, Fault);
+
 pub struct Pretended {
     pub asked: Mutex<Vec<Asked<TenantRequest>>>,
     pub acted: Mutex<Vec<(CallId, CallAction)>>,
     pub live: Mutex<HashMap<CallId, CallSession>>,
     pub statuses: Mutex<HashMap<PbxId, PbxStatus>>,
-    /// What the next requests to the tenant fail with, if not empty: (predicate, fault).
-    pub refuse: Mutex<Option<(fn(&TenantRequest) -> bool, Fault)>>,
+    pub refuse: Mutex<Option<Refusal>>,
     pub act_fault: Mutex<Option<Fault>>,
+    pub cut_off: Mutex<Vec<UserId>>,
     pub ready: Mutex<bool>,
     pub restarted: Mutex<Vec<(String, String)>>,
     pub originated: CallId,
@@ -34,6 +37,7 @@ impl Pretended {
             statuses: Mutex::default(),
             refuse: Mutex::default(),
             act_fault: Mutex::default(),
+            cut_off: Mutex::default(),
             ready: Mutex::new(true),
             restarted: Mutex::default(),
             originated: CallId(uuid::Uuid::now_v7()),
@@ -114,6 +118,12 @@ impl Platform for Pretended {
         self.connections.send(connection).map_err(|_| Fault::unavailable("the test"))
     }
 
+    async fn policy_changed(&self, user: UserId, caller: Option<Caller>) -> Result<(), Fault> {
+        assert!(caller.is_none(), "tokens ended: nothing may go on");
+        self.cut_off.lock().push(user);
+        Ok(())
+    }
+
     fn tree(&self) -> Vec<ActorInfo> {
         ["node:root", "pbx:1", "call:1"]
             .into_iter()
@@ -136,6 +146,7 @@ impl Platform for Pretended {
     }
 
     fn restart_actor(&self, id: &str, by: &Caller) -> Result<(), Fault> {
+        assert!(id != "node:root", "a part of the tree that panics");
         if !self.tree().iter().any(|actor| actor.id == id) {
             return Err(Fault::not_found("actor"));
         }

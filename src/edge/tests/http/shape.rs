@@ -71,7 +71,7 @@ fn validate(schema: &Value, value: &Value, at: &str) {
         "object" => value.is_object(),
         _ => false,
     };
-    assert!(kinds.iter().any(fits), "{at}: {value} is no {kinds:?}");
+    assert!(kinds.iter().any(fits), "{at}: {value:.200} is no {kinds:?}");
     if let Some(items) = value.as_array() {
         items
             .iter()

@@ -38,7 +38,10 @@ fn intervals_count_what_was_expected_and_a_late_packet_heals_the_loss() {
         meter.packet(n, n == 0, Some((n as i64 * 160, 8000)), ms(n * 20));
     }
     let second = meter.tick(ms(10_000));
-    assert!(second.is_some_and(|second| second.expected == 250 && second.packets == 251 && second.lost == 0), "{second:?}");
+    assert!(
+        second.is_some_and(|second| second.expected == 250 && second.packets == 251 && second.lost == 0),
+        "{second:?}"
+    );
     let total = meter.total();
     assert_eq!((total.expected, total.packets, total.lost), (500, 496, 4));
     assert!(total.mos_min < total.mos);

@@ -40,7 +40,15 @@ fn segment(n: u32, from: u64, samples: u64, tracks: &[TrackId]) -> Segment {
         state: SegmentState::Closed,
         from_media_time: from,
         samples,
-        tracks: tracks.iter().map(|&track| SegmentTrack { track, blob: None, bytes: 0, sha256: None }).collect(),
+        tracks: tracks
+            .iter()
+            .map(|&track| SegmentTrack {
+                track,
+                blob: None,
+                bytes: 0,
+                sha256: None,
+            })
+            .collect(),
         gaps: vec![],
     }
 }
@@ -62,7 +70,9 @@ impl TrackSource for Source {
 
 impl Files {
     fn new() -> Files {
-        Files { folder: TempDir::new().unwrap() }
+        Files {
+            folder: TempDir::new().unwrap(),
+        }
     }
 
     fn path(&self, n: u32, track: TrackId) -> PathBuf {
@@ -70,7 +80,13 @@ impl Files {
     }
 
     fn write(&self, n: u32, track: TrackId, rate: u32, blocks: &[(u64, Vec<i16>)]) {
-        let header = TrackHeader { recording: RecordingId(Uuid::from_u128(1)), segment: n, epoch: 1, track, rate };
+        let header = TrackHeader {
+            recording: RecordingId(Uuid::from_u128(1)),
+            segment: n,
+            epoch: 1,
+            track,
+            rate,
+        };
         let mut file = TrackFile::create(&Folder, &self.path(n, track), &header).unwrap();
         blocks.iter().for_each(|(at, audio)| file.audio(*at, audio).unwrap());
         file.close().1.unwrap();
@@ -101,7 +117,13 @@ fn the_caller_is_left_the_callee_right_and_between_blocks_is_silence() {
     files.write(1, TrackId::Caller, 8000, &[(1, vec![10, 11])]);
     files.write(1, TrackId::Callee, 8000, &[(0, vec![20]), (3, vec![21])]);
     files.write(2, TrackId::Caller, 8000, &[(5, vec![12])]);
-    let recording = recording(2, vec![segment(2, 5, 2, &[TrackId::Caller, TrackId::Callee]), segment(1, 0, 5, &[TrackId::Caller, TrackId::Callee])]);
+    let recording = recording(
+        2,
+        vec![
+            segment(2, 5, 2, &[TrackId::Caller, TrackId::Callee]),
+            segment(1, 0, 5, &[TrackId::Caller, TrackId::Callee]),
+        ],
+    );
     let wav = files.render(&recording, 0..u64::MAX);
     assert_eq!(samples(&wav), [0, 20, 10, 0, 11, 0, 0, 21, 0, 0, 12, 0, 0, 0]);
     let layout = WavLayout::of(&recording).unwrap();
@@ -110,7 +132,10 @@ fn the_caller_is_left_the_callee_right_and_between_blocks_is_silence() {
     assert_eq!(&wav[4..8], &((wav.len() - 8) as u32).to_le_bytes());
     assert_eq!(&wav[40..44], &28u32.to_le_bytes());
     assert_eq!(wav[22..36], [2, 0, 0x40, 0x1f, 0, 0, 0, 0x7d, 0, 0, 4, 0, 16, 0]);
-    assert_eq!(render_sha256(&recording, files.source()).unwrap(), (crate::track_file::hex(&Sha256::digest(&wav)), wav.len() as u64));
+    assert_eq!(
+        render_sha256(&recording, files.source()).unwrap(),
+        (crate::track_file::hex(&Sha256::digest(&wav)), wav.len() as u64)
+    );
 }
 
 #[test]
@@ -121,7 +146,10 @@ fn mono_is_the_clipped_sum_and_a_mixed_track_is_on_both_sides_of_stereo() {
     files.write(2, TrackId::Mixed, 8000, &[(3, vec![5])]);
     let segments = vec![segment(1, 0, 3, &[TrackId::Caller, TrackId::Callee]), segment(2, 3, 1, &[TrackId::Mixed])];
     assert_eq!(samples(&files.render(&recording(1, segments.clone()), 0..u64::MAX)), [70, 32767, -32768, 5]);
-    assert_eq!(samples(&files.render(&recording(2, segments), 0..u64::MAX)), [100, -30, 30_000, 30_000, -30_000, -30_000, 5, 5]);
+    assert_eq!(
+        samples(&files.render(&recording(2, segments), 0..u64::MAX)),
+        [100, -30, 30_000, 30_000, -30_000, -30_000, 5, 5]
+    );
 }
 
 #[test]
@@ -129,13 +157,19 @@ fn what_cannot_be_rendered_says_why() {
     let files = Files::new();
     files.write(1, TrackId::Caller, 16000, &[(0, vec![1; 10])]);
     let segments = vec![segment(1, 0, 10, &[TrackId::Caller])];
-    assert!(matches!(WavRender::new(&recording(3, segments.clone()), files.source(), 0..10), Err(RenderError::Channels(3))));
+    assert!(matches!(
+        WavRender::new(&recording(3, segments.clone()), files.source(), 0..10),
+        Err(RenderError::Channels(3))
+    ));
     let error = render_sha256(&recording(2, segments), files.source()).unwrap_err();
     assert!(error.to_string().contains("16000"), "{error}");
     let mut bytes = std::fs::read(files.path(1, TrackId::Caller)).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(files.path(1, TrackId::Caller), bytes).unwrap();
-    let damaged = Recording { sample_rate: 16000, ..recording(2, vec![segment(1, 0, 10, &[TrackId::Caller])]) };
+    let damaged = Recording {
+        sample_rate: 16000,
+        ..recording(2, vec![segment(1, 0, 10, &[TrackId::Caller])])
+    };
     let error = render_sha256(&damaged, files.source()).unwrap_err();
     assert!(error.to_string().contains("segment 1, caller"), "{error}");
 }

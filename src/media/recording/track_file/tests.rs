@@ -8,8 +8,13 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-const HEADER: TrackHeader =
-    TrackHeader { recording: RecordingId(Uuid::from_u128(7)), segment: 3, epoch: u64::MAX - 1, track: TrackId::Callee, rate: 8000 };
+const HEADER: TrackHeader = TrackHeader {
+    recording: RecordingId(Uuid::from_u128(7)),
+    segment: 3,
+    epoch: u64::MAX - 1,
+    track: TrackId::Callee,
+    rate: 8000,
+};
 
 struct Written {
     _folder: TempDir,
@@ -39,7 +44,12 @@ fn written(pieces: &[(u64, usize, bool)]) -> Written {
     }
     let (closed, synced) = file.close();
     synced.unwrap();
-    Written { _folder: folder, path, closed, blocks }
+    Written {
+        _folder: folder,
+        path,
+        closed,
+        blocks,
+    }
 }
 
 fn read(bytes: Vec<u8>) -> Vec<(u64, Vec<i16>)> {
@@ -80,7 +90,10 @@ fn a_block_that_is_not_read_is_passed_over() {
 fn audio_longer_than_a_block_becomes_several() {
     let written = written(&[(0, BLOCK_SAMPLES_MAX + 10, false)]);
     let blocks = read(std::fs::read(&written.path).unwrap());
-    assert_eq!(blocks.iter().map(|(at, audio)| (*at, audio.len())).collect::<Vec<_>>(), [(5, BLOCK_SAMPLES_MAX), (5 + BLOCK_SAMPLES_MAX as u64, 10)]);
+    assert_eq!(
+        blocks.iter().map(|(at, audio)| (*at, audio.len())).collect::<Vec<_>>(),
+        [(5, BLOCK_SAMPLES_MAX), (5 + BLOCK_SAMPLES_MAX as u64, 10)]
+    );
 }
 
 #[test]

@@ -154,7 +154,11 @@ impl SegmentWriter {
             ..SegmentSnapshot::default()
         };
         let published = &mut self.shared.control.lock().snapshot;
-        *published = SegmentSnapshot { paused: published.paused, finished: published.finished, ..snapshot };
+        *published = SegmentSnapshot {
+            paused: published.paused,
+            finished: published.finished,
+            ..snapshot
+        };
     }
 
     fn end(&self) -> u64 {

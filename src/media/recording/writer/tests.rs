@@ -41,16 +41,29 @@ struct Source {
 impl Source {
     fn new(frames: usize) -> Source {
         let ring = FrameRing::new(frames);
-        Source { writer: ring.writer(), ring, at: 0 }
+        Source {
+            writer: ring.writer(),
+            ring,
+            at: 0,
+        }
     }
 
     fn input(&self, track: TrackId) -> TrackInput {
-        TrackInput { track, reader: self.ring.reader() }
+        TrackInput {
+            track,
+            reader: self.ring.reader(),
+        }
     }
 
     fn frame(&mut self, kind: FrameKind, samples: u64, value: i16, received_ms: u64) {
         let audio = if kind == FrameKind::Audio { vec![value; samples as usize] } else { vec![] };
-        let head = FrameHead { media_time: self.at, rate: 8000, kind, samples, received_at: Duration::from_millis(received_ms) };
+        let head = FrameHead {
+            media_time: self.at,
+            rate: 8000,
+            kind,
+            samples,
+            received_at: Duration::from_millis(received_ms),
+        };
         assert!(self.writer.write(head, &audio));
         self.at += samples;
     }
@@ -70,7 +83,12 @@ fn rig() -> Rig {
 fn rig_on(disk: Arc<dyn Disk>) -> Rig {
     let clock = Arc::new(Held::default());
     clock.set_ms(1000);
-    Rig { pool: WriterPool::on(disk, 1, clock.clone()).unwrap(), clock, folder: TempDir::new().unwrap(), events: Arc::default() }
+    Rig {
+        pool: WriterPool::on(disk, 1, clock.clone()).unwrap(),
+        clock,
+        folder: TempDir::new().unwrap(),
+        events: Arc::default(),
+    }
 }
 
 impl Rig {
@@ -89,7 +107,9 @@ impl Rig {
 
     fn record(&self, inputs: Vec<TrackInput>) -> SegmentHandle {
         let events = self.events.clone();
-        self.pool.record(self.spec(1), inputs, Box::new(move |event| events.lock().push(event))).unwrap()
+        self.pool
+            .record(self.spec(1), inputs, Box::new(move |event| events.lock().push(event)))
+            .unwrap()
     }
 
     fn stop(&self, handle: &SegmentHandle, ms: u64) -> SegmentSummary {
@@ -125,7 +145,12 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 fn gaps(summary: &SegmentSummary) -> Vec<(Option<TrackId>, u64, u64, GapReason)> {
-    summary.segment.gaps.iter().map(|gap| (gap.track, gap.from_sample, gap.samples, gap.why)).collect()
+    summary
+        .segment
+        .gaps
+        .iter()
+        .map(|gap| (gap.track, gap.from_sample, gap.samples, gap.why))
+        .collect()
 }
 
 #[test]
@@ -196,7 +221,13 @@ fn frames_the_writer_was_too_slow_for_are_a_marked_gap() {
     let mut source = Source::new(4);
     let folder = TempDir::new().unwrap();
     let mut track = track::TrackWriter::new(TrackId::Caller, source.ring.reader(), Timeline::starting(Duration::from_millis(1000), 8000), 0);
-    let header = crate::TrackHeader { recording: RecordingId(Uuid::from_u128(1)), segment: 1, epoch: 1, track: TrackId::Caller, rate: 8000 };
+    let header = crate::TrackHeader {
+        recording: RecordingId(Uuid::from_u128(1)),
+        segment: 1,
+        epoch: 1,
+        track: TrackId::Caller,
+        rate: 8000,
+    };
     let mut file = crate::TrackFile::create(&Folder, &folder.path().join("x"), &header).unwrap();
     source.frame(FrameKind::Audio, 160, 1, 1000);
     track.drain(&mut file, &[], None).unwrap();
@@ -204,7 +235,10 @@ fn frames_the_writer_was_too_slow_for_are_a_marked_gap() {
         source.frame(FrameKind::Audio, 160, 2, 1020 + n * 20);
     }
     track.drain(&mut file, &[], None).unwrap();
-    assert_eq!(track.gaps.iter().map(|gap| (gap.from_sample, gap.samples, gap.why)).collect::<Vec<_>>(), [(160, 6 * 160, GapReason::Overrun)]);
+    assert_eq!(
+        track.gaps.iter().map(|gap| (gap.from_sample, gap.samples, gap.why)).collect::<Vec<_>>(),
+        [(160, 6 * 160, GapReason::Overrun)]
+    );
     assert_eq!((track.end(), track.overrun_samples), (11 * 160, 960));
 }
 
@@ -222,7 +256,9 @@ fn rotation_loses_and_doubles_no_sample() {
         source.frame(FrameKind::Audio, 160, n, 1005 + n as u64 * 21);
     }
     let second = rig.stop(&handle, 1440);
-    let SegmentEvent::Rotated(first) = rig.events.lock()[0].clone() else { panic!("not rotated") };
+    let SegmentEvent::Rotated(first) = rig.events.lock()[0].clone() else {
+        panic!("not rotated")
+    };
     assert_eq!((first.segment.n, second.segment.n), (1, 2));
     assert_eq!(first.segment.from_media_time + first.segment.samples, second.segment.from_media_time);
     let all: Vec<_> = rig.blocks(1, TrackId::Caller).into_iter().chain(rig.blocks(2, TrackId::Caller)).collect();

@@ -14,8 +14,21 @@ struct Fate {
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {
     let jump = prop_oneof![30 => Just(None), 1 => any::<(u16, u32)>().prop_map(Some)];
-    let fate = (0u64..150, prop_oneof![1 => Just(0usize), 8 => Just(1), 1 => Just(2)], prop_oneof![20 => Just(0u64), 1 => 0u64..15_000], jump);
-    proptest::collection::vec(fate.prop_map(|(delay_ms, copies, quiet_ms, jump)| Fate { delay_ms, copies, quiet_ms, jump }), 1..200)
+    let fate = (
+        0u64..150,
+        prop_oneof![1 => Just(0usize), 8 => Just(1), 1 => Just(2)],
+        prop_oneof![20 => Just(0u64), 1 => 0u64..15_000],
+        jump,
+    );
+    proptest::collection::vec(
+        fate.prop_map(|(delay_ms, copies, quiet_ms, jump)| Fate {
+            delay_ms,
+            copies,
+            quiet_ms,
+            jump,
+        }),
+        1..200,
+    )
 }
 
 /// Datagrams in order of arrival.
