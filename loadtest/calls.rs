@@ -22,6 +22,8 @@ use window::{Window, watch};
 
 /// After a change, until what it set off is over: rings of 5 s are full, closed streams have rested for 2 s.
 const SETTLE: Duration = Duration::from_secs(8);
+/// Beyond any wait of a call's actors for its tap and its recording.
+const ACTORS_GONE: Duration = Duration::from_secs(60);
 const IDLE_WATCH: Duration = Duration::from_secs(10);
 
 /// All that one run found.
@@ -79,7 +81,8 @@ async fn measure(given: &cli::Calls) -> Result<Found, String> {
     load.hang_up(&calls);
     let sessions = load::until_ended(&mut api, given.calls as usize).await?;
     tokio::time::sleep(SETTLE).await;
-    let (after, after_actors) = (watch(node.process, IDLE_WATCH).await?, actors(&mut api).await?);
+    let after_actors = until_at_most(&mut api, idle_actors.len()).await?;
+    let after = watch(node.process, IDLE_WATCH).await?;
     let events = api.all("events", "page_size=200&event=call.started,call.answered,call.audio.started").await?;
     let found = Found {
         windows: [idle, busy, after],
@@ -101,27 +104,31 @@ async fn actors(api: &mut Api) -> Result<Vec<Value>, String> {
     api.all("cluster/tree", "page_size=5000").await
 }
 
+/// The tree once it is as small as before, or as it is at the deadline.
+async fn until_at_most(api: &mut Api, count: usize) -> Result<Vec<Value>, String> {
+    let deadline = Instant::now() + ACTORS_GONE;
+    loop {
+        let now = actors(api).await?;
+        if now.len() <= count || Instant::now() > deadline {
+            return Ok(now);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 fn report(given: &cli::Calls, machine: Machine, found: &Found) -> Option<Report> {
-    let calls = f64::from(given.calls);
+    let each = Each::of(given, found)?;
     let [idle, busy, after] = &found.windows;
-    let count = |n: usize| found.actors[n].values().sum::<usize>();
-    let memory = (busy.resident_bytes.median - idle.resident_bytes.median) / calls;
-    let cpu = (busy.cpu_percent - idle.cpu_percent) / calls;
-    let pump_micros = busy
-        .threads_percent
-        .get("media")
-        .map(|percent| percent * 10_000.0 / found.packets_a_second.max(1.0));
-    let times = |values: &[f64]| Some([percentile(values, 50.0)?, percentile(values, 95.0)?, percentile(values, 100.0)?]);
-    let (started, answered) = (times(&found.set_up.started_to_audio_ms)?, times(&found.set_up.answered_to_audio_ms)?);
+    let times = |[p50, p95, max]: [f64; 3]| json!({ "p50": p50, "p95": p95, "max": max });
     let figures = json!({
-        "memory_a_call_bytes": memory,
-        "cpu_a_call_percent_of_a_core": cpu,
-        "pump_micros_a_packet": pump_micros,
+        "memory_a_call_bytes": each.memory_bytes,
+        "cpu_a_call_percent_of_a_core": each.cpu_percent,
+        "pump_micros_a_packet": each.pump_micros,
+        "actors_a_call": each.actors,
         "actors": { "idle": found.actors[0], "up": found.actors[1], "after": found.actors[2] },
-        "actors_a_call": (count(1) as f64 - count(0) as f64) / calls,
         "restarts": found.restarts,
-        "started_to_audio_ms": { "p50": started[0], "p95": started[1], "max": started[2] },
-        "answered_to_audio_ms": { "p50": answered[0], "p95": answered[1], "max": answered[2] },
+        "started_to_audio_ms": times(each.started_to_audio_ms),
+        "answered_to_audio_ms": times(each.answered_to_audio_ms),
         "packets_a_second": found.packets_a_second,
         "packets_sent": found.sent,
         "packets_heard": found.heard.packets,
@@ -133,20 +140,52 @@ fn report(given: &cli::Calls, machine: Machine, found: &Found) -> Option<Report>
         scenario: "calls",
         machine,
         parameters: json!({ "calls": given.calls, "rate": given.rate, "seconds": given.seconds, "record": given.record }),
-        tables: vec![
-            windows_table(found),
-            calls_table(memory, cpu, pump_micros, found, started, answered),
-            kinds_table(found),
-        ],
+        tables: vec![windows_table(found), calls_table(&each, found), kinds_table(found)],
         figures,
         notes: notes(),
         checks: checks(given, found),
     })
 }
 
+/// What one call costs.
+struct Each {
+    memory_bytes: f64,
+    cpu_percent: f64,
+    pump_micros: Option<f64>,
+    actors: f64,
+    /// Median, 95th percentile, most.
+    started_to_audio_ms: [f64; 3],
+    answered_to_audio_ms: [f64; 3],
+}
+
+impl Each {
+    fn of(given: &cli::Calls, found: &Found) -> Option<Each> {
+        let calls = f64::from(given.calls);
+        let [idle, busy, _] = &found.windows;
+        let times = |values: &[f64]| Some([percentile(values, 50.0)?, percentile(values, 95.0)?, percentile(values, 100.0)?]);
+        Some(Each {
+            memory_bytes: (busy.resident_bytes.median - idle.resident_bytes.median) / calls,
+            cpu_percent: (busy.cpu_percent - idle.cpu_percent) / calls,
+            pump_micros: busy
+                .threads_percent
+                .get("media")
+                .map(|percent| percent * 10_000.0 / found.packets_a_second.max(1.0)),
+            actors: (found.count(1) as f64 - found.count(0) as f64) / calls,
+            started_to_audio_ms: times(&found.set_up.started_to_audio_ms)?,
+            answered_to_audio_ms: times(&found.set_up.answered_to_audio_ms)?,
+        })
+    }
+}
+
+impl Found {
+    /// Actors: before, while the calls were up, after.
+    fn count(&self, window: usize) -> usize {
+        self.actors[window].values().sum()
+    }
+}
+
 fn checks(given: &cli::Calls, found: &Found) -> Vec<Check> {
     let calls = given.calls as usize;
-    let actors = |n: usize| found.actors[n].values().sum::<usize>();
     // A call's last words may still be on their way when its packets are counted: what was sent while it was up has to be there.
     let heard = found.heard.lost == 0 && found.heard.packets >= found.sent && found.heard.calls == calls;
     vec![
@@ -163,8 +202,8 @@ fn checks(given: &cli::Calls, found: &Found) -> Vec<Check> {
         Check::new("no actor was restarted", found.restarts == 0, found.restarts),
         Check::new(
             "the calls' actors are gone",
-            actors(2) <= actors(0),
-            format!("{} before, {} after", actors(0), actors(2)),
+            found.count(2) <= found.count(0),
+            format!("{} before, {} after", found.count(0), found.count(2)),
         ),
     ]
 }
@@ -189,13 +228,12 @@ fn windows_table(found: &Found) -> Vec<Vec<String>> {
     for (n, name) in ["idle", "calls up", "calls over"].iter().enumerate() {
         let window = &found.windows[n];
         let mb = window.resident_bytes.scaled(1e-6);
-        let actors: usize = found.actors[n].values().sum();
         let cells: [&dyn std::fmt::Display; 5] = [
             name,
             &mb.shown(1),
             &format!("{:.1}", window.cpu_percent),
             &format!("{:.1}", window.user_percent),
-            &actors,
+            &found.count(n),
         ];
         table.push(row(&cells));
     }
@@ -209,21 +247,20 @@ fn windows_table(found: &Found) -> Vec<Vec<String>> {
     table
 }
 
-fn calls_table(memory: f64, cpu: f64, pump: Option<f64>, found: &Found, started: [f64; 3], answered: [f64; 3]) -> Vec<Vec<String>> {
+fn calls_table(each: &Each, found: &Found) -> Vec<Vec<String>> {
     let times = |[p50, p95, max]: [f64; 3]| format!("p50 {p50:.0} ms, p95 {p95:.0} ms, max {max:.0} ms");
+    let rate = found.packets_a_second;
+    let pump = each
+        .pump_micros
+        .map_or_else(|| "?".to_owned(), |micros| format!("{micros:.2} µs at {rate:.0} packets a second"));
     vec![
         row(&[&"a call", &""]),
-        row(&[&"memory", &format!("{:.0} KB", memory / 1000.0)]),
-        row(&[&"CPU", &format!("{cpu:.3} % of a core")]),
-        row(&[
-            &"pump thread, a packet",
-            &pump.map_or_else(
-                || "?".to_owned(),
-                |micros| format!("{micros:.2} µs at {:.0} packets a second", found.packets_a_second),
-            ),
-        ]),
-        row(&[&"call.started to call.audio.started", &times(started)]),
-        row(&[&"call.answered to call.audio.started", &times(answered)]),
+        row(&[&"memory", &format!("{:.0} KB", each.memory_bytes / 1000.0)]),
+        row(&[&"CPU", &format!("{:.3} % of a core", each.cpu_percent)]),
+        row(&[&"actors", &format!("{:.2}", each.actors)]),
+        row(&[&"pump thread, a packet", &pump]),
+        row(&[&"call.started to call.audio.started", &times(each.started_to_audio_ms)]),
+        row(&[&"call.answered to call.audio.started", &times(each.answered_to_audio_ms)]),
         row(&[&"first placed to all heard", &format!("{:.1} s", found.all_up_after.as_secs_f64())]),
     ]
 }

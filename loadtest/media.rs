@@ -95,9 +95,56 @@ pub fn run(given: &cli::Media) -> Result<Report, String> {
 }
 
 fn summary(given: &cli::Media, machine: Machine, rounds: &[[Measured; 4]]) -> Option<Report> {
-    let of = |way: Way, figure: fn(&Measured) -> f64| -> Vec<f64> { rounds.iter().map(|round| figure(&round[way as usize])).collect() };
-    let lost = |way: Way| -> u64 { rounds.iter().map(|round| round[way as usize].lost()).sum() };
-    let mut table = vec![row(&[
+    let (table, ways) = ways(rounds)?;
+    let (task, whole, bare) = (ratio(rounds, Way::Task)?, ratio(rounds, Way::TaskWhole)?, ratio(rounds, Way::Bare)?);
+    let ratios = vec![
+        row(&[&"ratio, median of the rounds' (min to max)", &""]),
+        row(&[&"pump / task", &task.shown(2)]),
+        row(&[&"pump / task_whole", &whole.shown(2)]),
+        row(&[&"pump / bare", &bare.shown(2)]),
+    ];
+    let lost: u64 = rounds.iter().map(|round| round[Way::Pump as usize].lost()).sum();
+    Some(Report {
+        scenario: "media",
+        machine,
+        parameters: json!({ "streams": given.streams, "packets_a_second": given.streams * PACKETS_PER_SECOND, "seconds": given.seconds, "rounds": given.rounds }),
+        figures: json!({
+            "ways": ways,
+            "ratios": { "pump_to_task": task, "pump_to_task_whole": whole, "pump_to_bare": bare },
+            "rounds": in_full(rounds),
+        }),
+        notes: notes(),
+        checks: vec![
+            Check::new(
+                format!("the pump costs at most {RATIO_MAX} of a task a stream"),
+                task.median <= RATIO_MAX,
+                task.shown(2),
+            ),
+            Check::new("the pump loses nothing between socket and ring", lost == 0, lost),
+        ],
+        tables: vec![table, ratios],
+    })
+}
+
+fn notes() -> Vec<String> {
+    vec![
+        "CPU is user and system time of the receiving process; the sender is another process. On loopback the kernel's own receive path runs in the sender's time.".into(),
+        "Microseconds drift with what else the machine does. Ratios are taken within a round.".into(),
+        "A sender that is late was kept from running: it catches up with one packet of each stream at a time.".into(),
+    ]
+}
+
+fn figures(rounds: &[[Measured; 4]], way: Way, figure: fn(&Measured) -> f64) -> Vec<f64> {
+    rounds.iter().map(|round| figure(&round[way as usize])).collect()
+}
+
+/// The pump's cost over another way's.
+fn ratio(rounds: &[[Measured; 4]], under: Way) -> Option<Spread> {
+    Spread::of_ratios(&figures(rounds, Way::Pump, |m| m.micros), &figures(rounds, under, |m| m.micros))
+}
+
+fn ways(rounds: &[[Measured; 4]]) -> Option<(Vec<Vec<String>>, Value)> {
+    let head: [&dyn std::fmt::Display; 7] = [
         &"way",
         &"µs a packet, median (min to max)",
         &"user",
@@ -105,52 +152,31 @@ fn summary(given: &cli::Media, machine: Machine, rounds: &[[Measured; 4]]) -> Op
         &"lost of sent",
         &"sender late, ms",
         &"what",
-    ])];
-    let mut ways = serde_json::Map::new();
+    ];
+    let (mut table, mut ways) = (vec![row(&head)], serde_json::Map::new());
     for way in Way::ALL {
-        let (total, user, system) = (
-            Spread::of(&of(way, |m| m.micros))?,
-            Spread::of(&of(way, |m| m.user_micros))?,
-            Spread::of(&of(way, |m| m.system_micros))?,
+        let spread = |figure| Spread::of(&figures(rounds, way, figure));
+        let (total, user, system, late) = (
+            spread(|m| m.micros)?,
+            spread(|m| m.user_micros)?,
+            spread(|m| m.system_micros)?,
+            spread(|m| m.late_ms_max)?,
         );
         let sent: u64 = rounds.iter().map(|round| round[way as usize].sent).sum();
-        let late = Spread::of(&of(way, |m| m.late_ms_max))?;
+        let lost: u64 = rounds.iter().map(|round| round[way as usize].lost()).sum();
         table.push(row(&[
             &way.name(),
             &total.shown(2),
             &format!("{:.2}", user.median),
             &format!("{:.2}", system.median),
-            &format!("{} of {sent}", lost(way)),
+            &format!("{lost} of {sent}"),
             &late.shown(0),
             &way.about(),
         ]));
-        let figures = json!({ "micros_a_packet": total, "user": user, "system": system, "sent": sent, "lost": lost(way), "sender_late_ms_max": late });
-        ways.insert(way.name().to_owned(), figures);
+        let told = json!({ "micros_a_packet": total, "user": user, "system": system, "sent": sent, "lost": lost, "sender_late_ms_max": late });
+        ways.insert(way.name().to_owned(), told);
     }
-    let ratio = |under: Way| Spread::of_ratios(&of(Way::Pump, |m| m.micros), &of(under, |m| m.micros));
-    let (task, whole, bare) = (ratio(Way::Task)?, ratio(Way::TaskWhole)?, ratio(Way::Bare)?);
-    let ratios = vec![
-        row(&[&"ratio, median of the rounds' (min to max)", &""]),
-        row(&[&"pump / task", &task.shown(2)]),
-        row(&[&"pump / task_whole", &whole.shown(2)]),
-        row(&[&"pump / bare", &bare.shown(2)]),
-    ];
-    let figures = json!({ "ways": ways, "ratios": { "pump_to_task": task, "pump_to_task_whole": whole, "pump_to_bare": bare }, "rounds": in_full(rounds) });
-    Some(Report {
-        scenario: "media",
-        machine,
-        parameters: json!({ "streams": given.streams, "packets_a_second": given.streams * PACKETS_PER_SECOND, "seconds": given.seconds, "rounds": given.rounds }),
-        figures,
-        notes: vec![
-            "CPU is user and system time of the receiving process; the sender is another process. On loopback the kernel's own receive path runs in the sender's time.".into(),
-            "Microseconds drift with what else the machine does. Ratios are taken within a round.".into(),
-        ],
-        checks: vec![
-            Check::new(format!("the pump costs at most {RATIO_MAX} of a task a stream"), task.median <= RATIO_MAX, task.shown(2)),
-            Check::new("the pump loses nothing between socket and ring", lost(Way::Pump) == 0, lost(Way::Pump)),
-        ],
-        tables: vec![table, ratios],
-    })
+    Some((table, Value::Object(ways)))
 }
 
 fn in_full(rounds: &[[Measured; 4]]) -> Vec<Value> {

@@ -43,7 +43,7 @@ impl Tasks {
             addresses.push(local);
             let (packets, clock) = (packets.clone(), clock.clone());
             if whole {
-                runtime.spawn(async move { receive_whole(socket, &packets[n], &*clock).await });
+                runtime.spawn(async move { receive_whole(socket, &packets[n], &clock).await });
             } else {
                 runtime.spawn(async move { receive(socket, &packets[n]).await });
             }
