@@ -21,6 +21,7 @@ use aimg_pbx_link::{AriApp, LinkConfig, LinkEvent, LinkUp, PbxLinkDriver};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub enum PbxConnectionMessage {
@@ -62,8 +63,6 @@ pub struct PbxConnection {
     blind_since: Option<Timestamp>,
     boot: Option<Timestamp>,
     ticks: u64,
-    /// The websocket of the taps is open.
-    taps_up: bool,
 }
 
 impl PbxConnection {
@@ -76,7 +75,6 @@ impl PbxConnection {
             blind_since: None,
             boot: None,
             ticks: 0,
-            taps_up: false,
         }
     }
 
@@ -152,7 +150,7 @@ impl PbxConnection {
             }
             LinkEvent::Ari { event, .. } => self.ari(&event),
             LinkEvent::AriUp { app: AriApp::Taps, .. } => {
-                self.taps_up = true;
+                self.handle.taps_up.store(true, Ordering::Relaxed);
                 self.note_ari(None, context);
                 self.look_for_objects(Look::Resume, context);
             }
@@ -162,7 +160,7 @@ impl PbxConnection {
             } => self.in_stable(&application.channel_ids),
             LinkEvent::AriDown { app, reason, .. } => {
                 if app == AriApp::Taps {
-                    self.taps_up = false;
+                    self.handle.taps_up.store(false, Ordering::Relaxed);
                     self.tell_media(|| CallMediaMessage::LinkDown);
                 }
                 self.note_ari(Some(format!("ARI is down, no audio and no Stasis control: {reason}")), context);
@@ -408,7 +406,7 @@ impl Dispatch for PbxConnection {
             }
             PbxConnectionMessage::Objects { objects, look } => self.objects(objects, look),
             PbxConnectionMessage::LookAgain(look) => {
-                if self.taps_up {
+                if self.handle.taps_up.load(Ordering::Relaxed) {
                     self.look_for_objects(look, context);
                 }
             }

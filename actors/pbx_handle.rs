@@ -11,13 +11,15 @@ use aimg_pbx_link::PbxCommands;
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub struct PbxHandle {
     pub pbx: Pbx,
     /// Commands of the connection that is there now.
     pub commands: RwLock<Option<PbxCommands>>,
     pub status: RwLock<PbxStatus>,
+    /// The websocket of the taps is open: what we make is told.
+    pub taps_up: AtomicBool,
     pub directory: SharedDirectory,
     pub connection: Address<PbxConnectionMessage>,
     links: RwLock<HashMap<PbxLinkId, Arc<LinkEntry>>>,
@@ -29,6 +31,7 @@ impl PbxHandle {
             pbx,
             commands: RwLock::new(None),
             status: RwLock::new(status),
+            taps_up: AtomicBool::new(false),
             directory,
             connection,
             links: RwLock::default(),

@@ -19,6 +19,7 @@ use serde_json::Value;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -47,7 +48,17 @@ impl CallMedia {
 
     pub(super) fn ensure_tap(&self, mode: TapMode) -> Result<(), ActorError> {
         let config = self.tap_config(mode)?;
-        self.parts.keep.lock().tap.get_or_insert_with(|| TapMachine::new(config));
+        let up = self.handle_of_pbx()?.taps_up.load(Ordering::Relaxed);
+        let now = self.parts.deps.clock.now();
+        let mut keep = self.parts.keep.lock();
+        if keep.tap.is_none() {
+            let mut tap = TapMachine::new(config);
+            if !up {
+                // What is made now would never be told: it waits for `Exists`.
+                tap.apply(TapInput::LinkDown, now);
+            }
+            keep.tap = Some(tap);
+        }
         Ok(())
     }
 

@@ -103,10 +103,12 @@ impl TenantStream {
         }
         self.calls.insert(call, position);
         self.by_position.insert(position, call);
+        // Never the one that was just noted: an old call that somebody looked up has a low position.
         if self.calls.len() > CALLS_MAX
-            && let Some((_, oldest)) = self.by_position.pop_first()
+            && let Some((&oldest, &forgotten)) = self.by_position.iter().find(|(_, known)| **known != call)
         {
-            self.calls.remove(&oldest);
+            self.by_position.remove(&oldest);
+            self.calls.remove(&forgotten);
         }
         before
     }

@@ -36,7 +36,9 @@ pub fn decide(evidence: &Evidence) -> Outcome {
     if evidence.platform {
         return Outcome::Canceled;
     }
-    if evidence.busy || evidence.dialled == Some(Dialled::Busy) || evidence.caller_cause == Some(BUSY) {
+    // `Congestion()` shows the same channel state as `Busy()`: only its cause tells them apart.
+    let signalled_busy = evidence.busy && of_cause(evidence.caller_cause) != Outcome::Failed;
+    if signalled_busy || evidence.dialled == Some(Dialled::Busy) || evidence.caller_cause == Some(BUSY) {
         return Outcome::Busy;
     }
     if evidence.dialled == Some(Dialled::Rejected) || evidence.caller_cause == Some(REJECTED) || evidence.callee_causes.contains(&REJECTED) {

@@ -76,6 +76,7 @@ impl TapMachine {
             wants: None,
             replied: false,
             entered: false,
+            snoop_entered: false,
             due: Some(now.plus(STEP_DEADLINE)),
         }
     }
@@ -217,13 +218,13 @@ impl TapMachine {
         if self.state.phase != TapPhase::Making {
             return;
         }
-        let waits = |track: &&mut Track| match track.step {
-            Step::Snoop => track.snoop == channel,
-            Step::External => track.external == channel,
-            _ => false,
-        };
+        let waits = |track: &&mut Track| track.snoop == channel || track.external == channel && track.step == Step::External;
         if let Some(known) = self.state.tracks.iter_mut().find(waits) {
-            known.entered = true;
+            if known.snoop == channel {
+                known.snoop_entered = true;
+            } else {
+                known.entered = true;
+            }
             let track = known.track;
             self.advance(track, now);
         }
@@ -234,10 +235,11 @@ impl TapMachine {
         let Some(known) = self.state.tracks.iter_mut().find(|known| known.track == track) else {
             return;
         };
-        if !known.replied || matches!(known.step, Step::Snoop | Step::External) && !known.entered {
+        if !known.replied || known.step == Step::External && !(known.entered && known.snoop_entered) {
             return;
         }
         match known.step {
+            // At once: a call that ends before it is quiet leaves a row in the PBX's CDRs.
             Step::Snoop => self.step(track, Step::Quiet, now),
             Step::Quiet => self.step(track, Step::External, now),
             Step::External if known.from.is_none() => self.give_up("external media did not say where it sends from", now),

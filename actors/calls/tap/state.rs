@@ -62,6 +62,9 @@ pub struct Track {
     /// Of the step at hand; a reply and a StasisStart come in any order.
     pub replied: bool,
     pub entered: bool,
+    /// The snoop's StasisStart, which may come long after its reply.
+    #[serde(default)]
+    pub snoop_entered: bool,
     /// When the step has taken too long.
     pub due: Option<Timestamp>,
 }
