@@ -46,7 +46,10 @@ impl Node {
 
     fn config(&self) -> String {
         let last = self.media_from + MEDIA_PORTS - 1;
-        format!("[media]\nbind = \"127.0.0.1\"\nports = [{}, {last}]\n", self.media_from)
+        format!(
+            "[media]\nbind = \"127.0.0.1\"\nports = [{}, {last}]\n\n[log]\nfilter = \"info,aimg::access=warn\"\n",
+            self.media_from
+        )
     }
 
     fn config_path(&self) -> PathBuf {

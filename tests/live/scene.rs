@@ -36,7 +36,7 @@ impl Scene {
         let attached = api.pbx_when(&pbx, SOON, "attached").await;
         // What extension 300 of its dialplan enters.
         asterisk.set_app(attached["stasis_app"].as_str().expect("the pbx has an application")).await;
-        Scene { node, asterisk, api, pbx, app }
+        Scene { node, asterisk, api, pbx }
     }
 
     /// The rows that Asterisk wrote, none to come: it writes them in order, so the row of a call made now is the last.
