@@ -21,7 +21,7 @@ pub fn voice(seed: u32) -> Vec<i16> {
 /// G.711, 2.2. Not the product's own decoder: this is what that one is held against.
 fn mulaw(byte: u8) -> i16 {
     let code = !byte;
-    let magnitude = ((i16::from(code & 15) << 3) + 132 << ((code >> 4) & 7)) - 132;
+    let magnitude = (((i16::from(code & 15) << 3) + 132) << ((code >> 4) & 7)) - 132;
     if code & 128 == 0 { magnitude } else { -magnitude }
 }
 

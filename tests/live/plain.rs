@@ -134,12 +134,8 @@ async fn an_application_that_answers_is_the_callee(version: &str) {
     let scene = Scene::recording(version).await;
     let mut caller = Phone::call(&scene.asterisk, "600", &["--talk", "6000", "--digits", "12"]);
     let live = scene.api.live_call(SOON, "up").await;
-    let dialled = scene
-        .api
-        .call_when(id(&live), SOON, "both digits are known", |call| {
-            call["dtmf"].as_array().is_some_and(|digits| digits.len() == 2)
-        })
-        .await;
+    let two = |call: &Value| call["dtmf"].as_array().is_some_and(|digits| digits.len() == 2);
+    let dialled = scene.api.call_when(id(&live), SOON, "both digits are known", two).await;
     assert_eq!(
         (&dialled["dtmf"][0]["digit"], &dialled["dtmf"][1]["digit"]),
         (&"1".into(), &"2".into()),

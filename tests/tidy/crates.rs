@@ -42,7 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Only this one may name any of ours: it puts them together.
-const ASSEMBLES: &str = "aimg-node";
+const ASSEMBLES: &str = "aimg";
 
 /// Bytes and `now` in, bytes and facts out: no runtime anywhere below them.
 const PURE: &[&str] = &["aimg-domain", "aimg-pbx", "aimg-media", "aimg-wire", "aimg-placement"];
