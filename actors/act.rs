@@ -7,11 +7,13 @@ use crate::calls::actions::{MuteAudioDirection, PbxStep, RecorderStep};
 use crate::node_platform::asking;
 use crate::pbx_handle::PbxHandle;
 use aimg_actor_kit::{Address, Reply};
+use aimg_domain::call::{ActionName, CallSession};
 use aimg_domain::{Fault, RecordingId};
 use aimg_pbx::ami::action::Action;
 use aimg_pbx::ari::request::{AudioDirection, HangupReason, Request};
 use aimg_pbx_link::PbxError;
-use aimg_wire::request::{Asked, CallReply, CallRequest};
+use aimg_wire::request::{Asked, CallDetail, CallReply, CallRequest};
+use parking_lot::RwLock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,6 +33,8 @@ pub struct Job {
     pub handle: Option<Arc<PbxHandle>>,
     pub media: Address<CallMediaMessage>,
     pub session: Address<CallSessionMessage>,
+    /// The session as it was last, also when its actor has ended with the call meanwhile.
+    pub view: Arc<RwLock<Option<CallSession>>>,
     /// Asked again when all is done, for the answer's body.
     pub asked: Asked<CallRequest>,
 }
@@ -57,11 +61,22 @@ pub async fn perform(job: Job, reply: Reply<Result<CallReply, Fault>>) {
         .session
         .call(|reply| CallSessionMessage::Asked(asked, reply), left.max(Duration::from_millis(100)))
         .await;
-    reply.send(match again.map_err(asking("the call")) {
+    reply.send(match again {
         Ok(Ok(CallReply::Call(call))) => Ok(CallReply::Done { call, recording }),
         Ok(other) => other,
-        Err(fault) => Err(fault),
+        Err(error) => match ended(&job.view) {
+            Some(call) => Ok(CallReply::Done { call, recording }),
+            None => Err(asking("the call")(error)),
+        },
     });
+}
+
+/// It was done and the call is over: no failure.
+fn ended(view: &RwLock<Option<CallSession>>) -> Option<Box<CallDetail>> {
+    let session = view.read().clone().filter(CallSession::is_ended)?;
+    let over = |action: ActionName| (action.as_str().to_owned(), Some("call already ended".to_owned()));
+    let actions = ActionName::ALL.into_iter().map(over).collect();
+    Some(Box::new(CallDetail { session, actions }))
 }
 
 async fn one(job: &Job, step: &PbxStep, until: Instant) -> Result<Option<RecordingId>, Fault> {

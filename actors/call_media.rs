@@ -56,8 +56,6 @@ pub enum CallMediaMessage {
     Record(RecorderStep, Reply<Result<RecordingId, Fault>>),
     /// An interval of a track is over.
     Quality(TrackQuality),
-    /// From the recorder.
-    Report(MediaReport),
     /// Nothing of the recording is left to do.
     RecorderFinished,
 }
@@ -360,10 +358,6 @@ impl Dispatch for CallMedia {
             CallMediaMessage::Record(step, reply) => self.record(step, reply, context).await,
             CallMediaMessage::Quality(quality) => {
                 self.quality(quality);
-                Ok(())
-            }
-            CallMediaMessage::Report(report) => {
-                self.report(report);
                 Ok(())
             }
             CallMediaMessage::RecorderFinished => {

@@ -226,6 +226,7 @@ impl CallSession {
                     handle: self.parts.pbxs.get(self.machine.session().pbx_id),
                     media: self.parts.begin.live().media.clone(),
                     session: context.address().clone(),
+                    view: self.parts.begin.live().view.clone(),
                     asked: Asked {
                         tenant: asked.tenant,
                         caller: asked.caller,

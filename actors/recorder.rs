@@ -7,6 +7,7 @@ mod manifest;
 
 use crate::call::CallParts;
 use crate::call_media::CallMediaMessage;
+use crate::call_session::CallSessionMessage;
 use crate::calls::session::MediaReport;
 use aimg_actor_kit::{ActorError, Address, Context, Dispatch, Reply};
 use aimg_domain::call::Outcome;
@@ -119,8 +120,9 @@ impl Recorder {
         found.is_ok_and(|found| found.iter().any(|(recording, _)| is_open(recording)))
     }
 
+    /// Straight to the session: who asked for a step is answered after it, and is then shown what came of it.
     fn report(&self, report: MediaReport) {
-        let _ = self.parts.begin.live().media.cast(CallMediaMessage::Report(report));
+        let _ = self.parts.begin.live().session.cast(CallSessionMessage::Media(report));
     }
 
     async fn segment(&mut self, tap: u32) -> Result<(), ActorError> {

@@ -85,6 +85,14 @@ impl Node {
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         command.env("AIMG_ADMIN_EMAIL", EMAIL).env("AIMG_ADMIN_PASSWORD", PASSWORD);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("one file twice")).stderr(log);
+        // SAFETY: a plain system call, allowed between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                // So that a write beyond `limit_files` is an error, as on a full disk, and not the end.
+                libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                Ok(())
+            });
+        }
         self.child = Some(command.kill_on_drop(true).spawn().expect("aimg starts"));
         self.ready().await;
     }
@@ -125,6 +133,18 @@ impl Node {
         let mut child = self.child.take().expect("it runs");
         signal(&child, how);
         crate::within(STOP, "aimg ends", child.wait()).await.expect("its end is seen");
+    }
+
+    /// From now on no file may be written beyond this many bytes, which is what a full disk is to a node. `None`: as before.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = libc::rlimit {
+            rlim_cur: bytes.unwrap_or(libc::RLIM_INFINITY),
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        let pid = libc::pid_t::try_from(self.pid()).expect("process ids fit");
+        // SAFETY: a plain system call on a child that has not been waited for, with a limit that lives across it.
+        let result = unsafe { libc::prlimit(pid, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     }
 
     pub fn pid(&self) -> u32 {

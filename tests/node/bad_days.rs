@@ -47,7 +47,7 @@ async fn a_pbx_that_does_not_let_us_in_is_tested_and_attached_with_the_reason() 
         ("ami.login", changed(&good, "/ami/secret", json!("wrong")), vec!["secret", "manager.conf"], "refused"),
         ("ami.login", changed(&good, "/ami/username", json!("nobody")), vec!["user name", "manager.conf"], "refused"),
         ("ami.permissions", changed(&good, "/ami/username", json!("deaf")), vec!["read class call", "manager.conf"], ""),
-        ("ami.permissions", changed(&good, "/ami/username", json!("mute")), vec!["Originate", "manager.conf"], ""),
+        ("ami.permissions", changed(&good, "/ami/username", json!("mute")), vec!["write class call", "write class originate", "manager.conf"], ""),
         ("ari.connect", changed(&good, "/ari/url", json!(format!("http://127.0.0.1:{closed}"))), vec!["http.conf", "firewall"], "attached"),
         ("ari.connect", changed(&good, "/ari/url", ari_of("/elsewhere")), vec!["ari.conf"], "attached"),
         ("ari.login", changed(&good, "/ari/password", json!("wrong")), vec!["password", "ari.conf"], "attached"),
@@ -167,4 +167,42 @@ async fn a_pbx_that_dies_fails_its_calls_and_the_next_call_is_clean() {
         events.assert_whole();
         rig.emptied().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_full_disk_calls_go_on_and_the_node_says_what_is_missing_until_it_recovers() {
+    let rig = Rig::new(Style::Asterisk22, Policy::QUIET).await;
+    let mut events = EventSocket::of_calls(&rig.api).await;
+    let mut system = EventSocket::of_topic(&rig.api, "system:status", None).await;
+    let (before, known) = rig.place_up(CallScript::inbound("0301234567", "1001")).await;
+    rig.node.limit_files(Some(4096));
+    let during = rig.sim.place_call(CallScript::internal("1002", "1003").talking(Duration::from_secs(2))).expect("placed");
+    system.until(SOON, "the status says so", |event| event["event"] == "service.down").await;
+    let ready = rig.api.ask(reqwest::Method::GET, "/readyz", None).await.refused(503);
+    assert!(ready["missing"].to_string().contains("store"), "{ready}");
+    assert_eq!(rig.api.get("/healthz").await, "alive\n", "it lives");
+    // What the PBX is asked for is done all the same, and what is heard is heard.
+    listen_for(&rig.api, &known, 500).await;
+    rig.api.act(&known, "dtmf", json!({ "digits": "1" })).await.ok();
+    assert!(rig.sim.hangup(before.id, aimg_simulator::Side::Caller));
+    aimg_tests::eventually(SOON, "the call that nobody could store is over", || async {
+        if rig.sim.call(during.id).is_none() { Ok(()) } else { Err("it lives".to_owned()) }
+    })
+    .await;
+    rig.node.limit_files(None);
+    system.until(LATER, "the status says so", |event| event["event"] == "service.recovered").await;
+    aimg_tests::eventually(SOON, "it is ready again", || async {
+        let ready = rig.api.ask(reqwest::Method::GET, "/readyz", None).await;
+        if ready.status.is_success() { Ok(()) } else { Err(ready.body.to_string()) }
+    })
+    .await;
+    let ended = rig.ended(&known).await;
+    assert_eq!(ended["outcome"], "answered", "{ended}");
+    let late = rig.session_of(&during.linkedid).await;
+    assert_eq!(rig.ended(&late).await["outcome"], "answered");
+    for call in [&known, &late] {
+        events.until(LATER, "its end", |event| event["event"] == "call.ended" && event["call_id"] == call.as_str()).await;
+    }
+    events.assert_whole();
+    rig.emptied().await;
 }

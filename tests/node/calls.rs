@@ -55,7 +55,7 @@ fn kinds() -> Vec<Kind> {
         kind("echo", CallScript::echo(from).talking(talk), ("inbound", "answered"), (16, "caller"), ALONE),
         kind("announcement", to(Route::Ivr).talking(talk), ("inbound", "answered"), (16, "caller"), ALONE),
         kind("busy", inbound().ending(Ending::Busy), ("inbound", "busy"), (17, "pbx"), INWARD),
-        kind("nobody answers", inbound().ending(Ending::NoAnswer), ("inbound", "no_answer"), (16, "pbx"), INWARD),
+        kind("nobody answers", inbound().ending(Ending::NoAnswer), ("inbound", "no_answer"), (19, "pbx"), INWARD),
         kind("unreachable", CallScript::outbound("1002", "0897654321").ending(Ending::Failed), ("outbound", "failed"), (34, "pbx"), outward),
         kind("given up", inbound().ending(Ending::Cancelled), ("inbound", "canceled"), (16, "caller"), INWARD),
     ]

@@ -6,11 +6,17 @@ use aimg_tests::audio::{RATE, at_8k, find};
 /// Longer than any call here, in seconds.
 const SECONDS: usize = 40;
 const STEP: usize = RATE as usize / 2;
+const QUIET: f64 = 500.0;
 
 /// What a party says from the placing of the call on, at 8 kHz.
 pub fn said(sim: &SimHandle, call: CallId, track: TrackId) -> Vec<i16> {
     let samples = sim.reference(call, track, 0, 16_000 * SECONDS).expect("the call is known");
     at_8k(&samples, 16_000)
+}
+
+/// Root mean square.
+fn loudness(samples: &[i16]) -> f64 {
+    (samples.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / samples.len() as f64).sqrt()
 }
 
 /// -1 to 1: how alike two stretches of the same length are but for loudness.
@@ -27,9 +33,9 @@ pub fn alike(one: &[i16], other: &[i16]) -> f64 {
 
 /// Where in `said` the stretch `heard` (8 kHz) begins: its loudest half second decides. `None`: it is nowhere.
 pub fn place(heard: &[i16], said: &[i16]) -> Option<i64> {
-    let energy = |part: &[i16]| part.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>();
-    let loudest = (0..heard.len() / STEP).max_by(|&a, &b| energy(&heard[a * STEP..][..STEP]).total_cmp(&energy(&heard[b * STEP..][..STEP])))?;
-    let found = find(&heard[loudest * STEP..][..STEP], said);
+    let part = |n: usize| &heard[n * STEP..][..STEP];
+    let loudest = (0..heard.len() / STEP).max_by(|&a, &b| loudness(part(a)).total_cmp(&loudness(part(b))))?;
+    let found = find(part(loudest), said);
     (found.correlation > 0.9).then(|| found.offset as i64 - (loudest * STEP) as i64)
 }
 
@@ -39,8 +45,11 @@ pub fn assert_is(what: &str, heard: &[i16], said: &[i16]) -> i64 {
     let place = place(heard, said).unwrap_or_else(|| panic!("{what}: it was never said"));
     for (n, part) in heard.chunks_exact(STEP).enumerate() {
         let from = usize::try_from(place + (n * STEP) as i64).unwrap_or_else(|_| panic!("{what}: heard before it was said"));
-        let likeness = alike(part, &said[from..from + STEP]);
-        assert!(likeness > 0.9, "{what}: half second {n} is like what was said only by {likeness:.3}");
+        let said = &said[from..from + STEP];
+        // Who listens is heard breathing, near the last bit of G.711.
+        let enough = if loudness(said) > QUIET { 0.95 } else { 0.5 };
+        let likeness = alike(part, said);
+        assert!(likeness > enough, "{what}: half second {n} is like what was said only by {likeness:.3}");
     }
     place
 }

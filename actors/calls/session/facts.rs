@@ -13,6 +13,8 @@ const DIGITS_KEPT: usize = 256;
 const ASKERS_KEPT: usize = 64;
 const NORMAL_CLEARING: u16 = 16;
 const SOFT_EXPLICIT: u16 = 32;
+/// Interworking: what a caller's CANCEL becomes.
+const GIVEN_UP: u16 = 127;
 
 impl CallSessionMachine {
     pub(super) fn told(&mut self, told: &Told) {
@@ -90,11 +92,12 @@ impl CallSessionMachine {
 
     fn asked(&mut self, uniqueid: &str, cause: Option<u16>, at: Timestamp) {
         let Some(channel) = self.saved.channel(uniqueid) else { return };
-        // Asterisk's own: it hangs up what it has signalled busy to, what a manager told it to (32, a flag of its
-        // soft hang-ups and no cause of Q.850), and what was never answered when its dialplan ends (16: who gives
-        // up waiting says otherwise).
-        let signalled_busy = self.saved.busy && self.saved.primary.as_deref() == Some(uniqueid);
-        let own = signalled_busy || cause == Some(SOFT_EXPLICIT) || cause == Some(NORMAL_CLEARING) && !channel.up;
+        // Asterisk's own: it hangs up what it has signalled busy to or passed a refusal on to, what a manager told it to
+        // (32, a flag of its soft hang-ups and no cause of Q.850), and what was never answered when its dialplan ends
+        // (16: who gives up waiting says otherwise).
+        let refused = matches!(self.saved.dialled, Some(Dialled::Busy | Dialled::Rejected | Dialled::Failed)) && cause != Some(GIVEN_UP);
+        let signalled = self.saved.primary.as_deref() == Some(uniqueid) && (self.saved.busy || refused && !channel.up);
+        let own = signalled || cause == Some(SOFT_EXPLICIT) || cause == Some(NORMAL_CLEARING) && !channel.up;
         let asks = channel.kind == ChannelKind::Party && !channel.ended && !own;
         if asks && self.saved.asked.len() < ASKERS_KEPT && !self.saved.asked.iter().any(|asked| asked.uniqueid == uniqueid) {
             self.saved.asked.push(Asked {

@@ -13,7 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Every action we know, what may write it, and what ListCommands says of it.
-pub(super) const ACTIONS: [(&str, u32, &str); 20] = [
+pub(super) const ACTIONS: [(&str, u32, &str); 22] = [
+    (
+        "BlindTransfer",
+        CALL,
+        "Blind transfer channel(s) to the given destination  (Priv: call,all)",
+    ),
     ("BridgeList", 0, "Get a list of bridges in the system.  (Priv: <none>)"),
     ("Challenge", 0, "Generate Challenge for MD5 Auth.  (Priv: <none>)"),
     (
@@ -47,6 +52,7 @@ pub(super) const ACTIONS: [(&str, u32, &str); 20] = [
     ("Originate", ORIGINATE, "Originate a call.  (Priv: originate,all)"),
     ("Ping", 0, "Keepalive command.  (Priv: <none>)"),
     ("PlayDTMF", CALL, "Play DTMF signal on a specific channel.  (Priv: call,all)"),
+    ("Redirect", CALL, "Redirect (transfer) a call.  (Priv: call,all)"),
     ("Setvar", CALL, "Sets a channel variable or function value.  (Priv: call,all)"),
     ("Status", SYSTEM | CALL | REPORTING, "List channel status.  (Priv: system,call,reporting,all)"),
     ("Command", COMMAND, "Execute Asterisk CLI Command.  (Priv: command,all)"),
@@ -134,7 +140,10 @@ impl Switch {
             "BridgeList" => self.bridge_list(to),
             "Status" => self.status(to),
             "ListCommands" => {
-                let commands: Vec<(&str, &str)> = ACTIONS.iter().map(|(name, _, about)| (*name, *about)).collect();
+                // Exactly what this account may call, as the real one does.
+                let write = self.managers.get(&session).map_or(0, |manager| manager.write);
+                let may = |needs: u32| needs == 0 || write & needs != 0;
+                let commands: Vec<(&str, &str)> = ACTIONS.iter().filter(|(_, needs, _)| may(*needs)).map(|(name, _, about)| (*name, *about)).collect();
                 to.success(&commands);
             }
             "ModuleCheck" => to.success(&[("Version", "")]),
