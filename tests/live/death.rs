@@ -2,7 +2,7 @@
 
 use crate::scene::{LATER, SOON, Scene, assert_no_rows_of_ours, said};
 use aimg_tests::api::id;
-use aimg_tests::audio::{assert_same, at_8k, likeness, voice};
+use aimg_tests::audio::{assert_same, at_8k, follow, likeness, voice};
 use aimg_tests::{AudioSocket, EventSocket, Phone};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -124,8 +124,13 @@ async fn a_killed_node_takes_up_its_calls_again(version: &str) {
     assert_two_segments(&recording);
     let wav = scene.download(&recording).await;
     for channel in [0, 1] {
-        let like = likeness(&said(&wav, channel), &voice(channel as u32 + 1));
-        assert!(like > 0.6, "channel {channel}: {like} of it is what was said: {recording}");
+        let (said, played) = (said(&wav, channel), voice(channel as u32 + 1));
+        let like = likeness(&said, &played);
+        assert!(
+            like > 0.8,
+            "channel {channel}: {like} of it is what was said: {recording}\n{:.2?}",
+            follow(&said, &played)
+        );
     }
     scene.asterisk.emptied(SOON).await;
     let rows = scene.all_cdr().await;
