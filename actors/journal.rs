@@ -16,7 +16,7 @@ const BACKLOG_BYTES: usize = 8 << 20;
 const RETRY: Duration = Duration::from_millis(500);
 
 pub enum JournalMessage {
-    Append(Append<Reply<()>>),
+    Append(Box<Append<Reply<()>>>),
     /// The commit under way ended.
     Done(Result<Committed, StoreError>),
     RetryTick,
@@ -28,7 +28,7 @@ pub struct JournalHandle(pub Address<JournalMessage>);
 impl JournalHandle {
     /// Never waits. A full mailbox is a journal that has not been scheduled for very long: the caller counts it.
     pub fn append(&self, append: Append<Reply<()>>) -> bool {
-        self.0.cast(JournalMessage::Append(append)).is_ok()
+        self.0.cast(JournalMessage::Append(Box::new(append))).is_ok()
     }
 }
 
@@ -112,7 +112,7 @@ impl Dispatch for Journal {
     async fn handle(&mut self, message: JournalMessage, context: &mut Context<Self>) -> Result<(), ActorError> {
         match message {
             JournalMessage::Append(append) => {
-                self.backlog.push(append);
+                self.backlog.push(*append);
                 metrics::gauge!("aimg_journal_backlog_bytes", "tenant" => self.tenant.to_string()).set(self.backlog.bytes() as f64);
                 if self.backlog.is_full() && self.failing.is_some() {
                     metrics::counter!("aimg_journal_collapsed_total").increment(1);

@@ -393,7 +393,7 @@ impl Dispatch for PbxConnection {
                 self.router.apply(&self.handle.directory, |directory| directory.tick(now));
                 alive::touch(&self.deps.open, now);
                 self.ticks += 1;
-                if self.ticks % REAP_TICKS == 0 && self.handle.pbx.ari.is_some() && self.handle.commands().is_ok() {
+                if self.ticks.is_multiple_of(REAP_TICKS) && self.handle.pbx.ari.is_some() && self.handle.commands().is_ok() {
                     self.look_for_objects(Look::Reap, context);
                 }
             }

@@ -60,7 +60,10 @@ impl Node {
 
     fn config(&self) -> String {
         let (first, last) = (self.media.from, self.media.from + MEDIA_PORTS - 1);
-        format!("[media]\nbind = \"127.0.0.1\"\nports = [{first}, {last}]\n\n[log]\nfilter = \"info,aimg::access=warn\"\n{}", self.options.config)
+        format!(
+            "[media]\nbind = \"127.0.0.1\"\nports = [{first}, {last}]\n\n[log]\nfilter = \"info,aimg::access=warn\"\n{}",
+            self.options.config
+        )
     }
 
     fn config_path(&self) -> PathBuf {

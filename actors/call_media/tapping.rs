@@ -153,7 +153,7 @@ impl CallMedia {
                     ports: handle.pbx.media.ports,
                     want_local,
                 };
-                deps.pumps.open(spec.clone()).or_else(|error| match want_local {
+                deps.pumps.open(spec).or_else(|error| match want_local {
                     // The old port is taken: the tap is made again, and the gap is marked.
                     Some(_) => {
                         tracing::warn!(call = %self.parts.id, %error, "a stored media port could not be bound again");

@@ -42,7 +42,13 @@ fn kinds() -> Vec<Kind> {
     vec![
         Kind {
             dtmf: 3,
-            ..kind("inbound", inbound().talking(Duration::from_secs(3)).pressing("12#"), ("inbound", "answered"), (16, "caller"), INWARD)
+            ..kind(
+                "inbound",
+                inbound().talking(Duration::from_secs(3)).pressing("12#"),
+                ("inbound", "answered"),
+                (16, "caller"),
+                INWARD,
+            )
         },
         kind(
             "outbound",
@@ -51,12 +57,30 @@ fn kinds() -> Vec<Kind> {
             (16, "callee"),
             outward,
         ),
-        kind("internal", CallScript::internal("1003", "1004").talking(talk), ("internal", "answered"), (16, "caller"), inside),
+        kind(
+            "internal",
+            CallScript::internal("1003", "1004").talking(talk),
+            ("internal", "answered"),
+            (16, "caller"),
+            inside,
+        ),
         kind("echo", CallScript::echo(from).talking(talk), ("inbound", "answered"), (16, "caller"), ALONE),
         kind("announcement", to(Route::Ivr).talking(talk), ("inbound", "answered"), (16, "caller"), ALONE),
         kind("busy", inbound().ending(Ending::Busy), ("inbound", "busy"), (17, "pbx"), INWARD),
-        kind("nobody answers", inbound().ending(Ending::NoAnswer), ("inbound", "no_answer"), (19, "pbx"), INWARD),
-        kind("unreachable", CallScript::outbound("1002", "0897654321").ending(Ending::Failed), ("outbound", "failed"), (34, "pbx"), outward),
+        kind(
+            "nobody answers",
+            inbound().ending(Ending::NoAnswer),
+            ("inbound", "no_answer"),
+            (19, "pbx"),
+            INWARD,
+        ),
+        kind(
+            "unreachable",
+            CallScript::outbound("1002", "0897654321").ending(Ending::Failed),
+            ("outbound", "failed"),
+            (34, "pbx"),
+            outward,
+        ),
         kind("given up", inbound().ending(Ending::Cancelled), ("inbound", "canceled"), (16, "caller"), INWARD),
     ]
 }
@@ -80,7 +104,18 @@ async fn each_kind_of_call_is_one_session_that_says_what_happened() {
             let end = events
                 .until(SOON, "its end", |event| event["call_id"] == session.as_str() && event["event"] == last)
                 .await;
-            for key in ["state", "outcome", "direction", "started_at", "ended_at", "ring_ms", "talk_ms", "caller", "callee", "hangup"] {
+            for key in [
+                "state",
+                "outcome",
+                "direction",
+                "started_at",
+                "ended_at",
+                "ring_ms",
+                "talk_ms",
+                "caller",
+                "callee",
+                "hangup",
+            ] {
                 assert_eq!(end["data"][key], call[key], "{}: {key}: the event says what the session says", kind.name);
             }
             check_events(kind, &events.names_of(session));
@@ -95,7 +130,11 @@ async fn each_kind_of_call_is_one_session_that_says_what_happened() {
         }
         events.assert_whole();
         assert_eq!(rig.api.calls().await.len(), kinds.len(), "one session each");
-        for (filter, outcomes) in [("completed", vec!["answered"]), ("failed", vec!["busy", "no_answer", "failed", "canceled"]), ("active", vec![])] {
+        for (filter, outcomes) in [
+            ("completed", vec!["answered"]),
+            ("failed", vec!["busy", "no_answer", "failed", "canceled"]),
+            ("active", vec![]),
+        ] {
             let listed = rig.api.list(&format!("call-sessions?status={filter}")).await;
             let wanted = kinds.iter().filter(|kind| outcomes.contains(&kind.outcome)).count();
             assert_eq!(listed.len(), wanted, "status={filter}");
@@ -108,11 +147,21 @@ fn check(kind: &Kind, call: &Value) {
     let Kind { name, .. } = kind;
     assert_eq!(call["direction"], kind.direction, "{name}: {call}");
     assert_eq!(call["outcome"], kind.outcome, "{name}: {call}");
-    assert_eq!((&call["hangup"]["cause"], &call["hangup"]["by"]), (&json!(kind.cause), &json!(kind.by)), "{name}: {call}");
+    assert_eq!(
+        (&call["hangup"]["cause"], &call["hangup"]["by"]),
+        (&json!(kind.cause), &json!(kind.by)),
+        "{name}: {call}"
+    );
     let legs: Vec<_> = call["legs"].as_array().expect("legs").iter().collect();
-    let shown: Vec<_> = legs.iter().map(|leg| (leg["role"].as_str().unwrap(), leg["endpoint_id"].as_str().unwrap())).collect();
+    let shown: Vec<_> = legs
+        .iter()
+        .map(|leg| (leg["role"].as_str().unwrap(), leg["endpoint_id"].as_str().unwrap()))
+        .collect();
     assert_eq!(shown, kind.legs, "{name}: {call}");
-    assert!(legs.iter().all(|leg| leg["ended_at"].is_string() && leg["hangup"].is_object()), "{name}: {call}");
+    assert!(
+        legs.iter().all(|leg| leg["ended_at"].is_string() && leg["hangup"].is_object()),
+        "{name}: {call}"
+    );
     let answered = kind.outcome == "answered";
     assert_eq!(call["answered_at"].is_string(), answered, "{name}: {call}");
     let (started, ended) = (call["started_at"].as_str().unwrap(), call["ended_at"].as_str().unwrap());
@@ -125,9 +174,15 @@ fn check(kind: &Kind, call: &Value) {
         assert_eq!(call["talk_ms"], 0, "{name}: {call}");
     }
     assert_eq!(call["dtmf"].as_array().map(Vec::len), Some(kind.dtmf), "{name}: {call}");
-    assert_eq!((&call["blind"], &call["flags"], &call["recording"]), (&json!([]), &json!([]), &json!("none")), "{name}: {call}");
+    assert_eq!(
+        (&call["blind"], &call["flags"], &call["recording"]),
+        (&json!([]), &json!([]), &json!("none")),
+        "{name}: {call}"
+    );
     assert!(
-        call["actions"].as_object().is_some_and(|actions| actions.values().all(|action| action["why"] == "call already ended")),
+        call["actions"]
+            .as_object()
+            .is_some_and(|actions| actions.values().all(|action| action["why"] == "call already ended")),
         "{name}: {call}"
     );
 }
@@ -149,7 +204,10 @@ async fn a_call_into_our_application_is_answered_and_hung_up_from_here() {
         let rig = Rig::new(style, Policy::QUIET).await;
         let mut events = EventSocket::of_calls(&rig.api).await;
         let (call, session) = rig.place(CallScript::stasis("0301234567", &["menu"])).await;
-        let waiting = rig.api.call_when(&session, SOON, "it can be answered", |call| call["actions"]["answer"] == true).await;
+        let waiting = rig
+            .api
+            .call_when(&session, SOON, "it can be answered", |call| call["actions"]["answer"] == true)
+            .await;
         assert_ne!(waiting["state"], "up");
         let answered = rig.api.act(&session, "answer", json!({})).await.ok();
         assert_eq!(answered["id"], session.as_str());
@@ -158,7 +216,11 @@ async fn a_call_into_our_application_is_answered_and_hung_up_from_here() {
         rig.api.act(&session, "hangup", json!({})).await.ok();
         let ended = rig.ended(&session).await;
         assert_eq!((&ended["outcome"], &ended["hangup"]["by"]), (&json!("answered"), &json!("platform")), "{ended}");
-        assert_eq!((&ended["direction"], &ended["legs"].as_array().map(Vec::len)), (&json!("inbound"), &Some(1)), "{ended}");
+        assert_eq!(
+            (&ended["direction"], &ended["legs"].as_array().map(Vec::len)),
+            (&json!("inbound"), &Some(1)),
+            "{ended}"
+        );
         events.until(SOON, "its end", |event| event["event"] == "call.ended").await;
         events.assert_whole();
         assert_eq!(rig.api.calls().await.len(), 1);

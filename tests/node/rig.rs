@@ -91,7 +91,9 @@ impl Rig {
     }
 
     pub async fn answer_possible(&self, session: &str) {
-        self.api.call_when(session, SOON, "it can be answered", |call| call["actions"]["answer"] == true).await;
+        self.api
+            .call_when(session, SOON, "it can be answered", |call| call["actions"]["answer"] == true)
+            .await;
     }
 
     pub async fn session_of(&self, linkedid: &str) -> String {
