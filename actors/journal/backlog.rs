@@ -228,7 +228,7 @@ mod tests {
             let mut seen: BTreeMap<u128, u64> = BTreeMap::new();
             let mut sent: BTreeMap<u128, u64> = BTreeMap::new();
             let mut written: Vec<NewEvent> = Vec::new();
-            let mut drain = |backlog: &mut Backlog<u64>, written: &mut Vec<NewEvent>| {
+            let drain = |backlog: &mut Backlog<u64>, written: &mut Vec<NewEvent>| {
                 if let Some(commit) = backlog.take() {
                     assert_eq!(backlog.retry().events, commit.events);
                     written.extend(commit.events);
@@ -239,7 +239,7 @@ mod tests {
                 let seq = sent.entry(call).or_insert(0);
                 *seq += 1;
                 backlog.push(event(call, *seq));
-                prop_assert!(backlog.bytes() <= bound.max(0) + 1000);
+                prop_assert!(backlog.bytes() <= bound + 1000);
                 if commit { drain(&mut backlog, &mut written); }
             }
             while !backlog.is_empty() { drain(&mut backlog, &mut written); }
