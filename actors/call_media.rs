@@ -48,7 +48,9 @@ pub enum CallMediaMessage {
     },
     WakeTick,
     /// The tap was interrupted a moment ago.
-    InterruptedTick { why: String },
+    InterruptedTick {
+        why: String,
+    },
     Listen(Reply<Result<LiveAudio, Fault>>),
     Unlisten,
     Record(RecorderStep, Reply<Result<RecordingId, Fault>>),

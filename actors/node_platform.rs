@@ -203,7 +203,9 @@ impl Platform for NodePlatform {
 
     async fn policy_changed(&self, user: UserId, caller: Option<Caller>) -> Result<(), Fault> {
         let connections = &self.node.parts.connections;
-        let changed = connections.call(|done| ConnectionSupervisorMessage::PolicyChanged { user, caller, done }, POLICY).await;
+        let changed = connections
+            .call(|done| ConnectionSupervisorMessage::PolicyChanged { user, caller, done }, POLICY)
+            .await;
         changed.map(drop).map_err(asking("the user's connections"))
     }
 

@@ -1,9 +1,9 @@
 //! `Shard`: the PBXs and tenants of one placement key range. Owns each pbx's directory of channels, so that it
 //! outlives the connection.
 
+use crate::alive;
 use crate::call_session::CallSessionMessage;
 use crate::call_supervisor::Begin;
-use crate::alive;
 use crate::calls::directory::{CallDirectory, DirectoryLimits};
 use crate::deps::Deps;
 use crate::pbx_connection::{PbxConnection, PbxConnectionMessage};

@@ -48,7 +48,16 @@ async fn try_all(rig: &Rig, session: &str) -> Vec<&'static str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_action_is_done_or_refused_as_the_call_said_before() {
-    const UP: [&str; 8] = ["dtmf", "mute", "unmute", "start-recording", "pause-recording", "resume-recording", "stop-recording", "hangup"];
+    const UP: [&str; 8] = [
+        "dtmf",
+        "mute",
+        "unmute",
+        "start-recording",
+        "pause-recording",
+        "resume-recording",
+        "stop-recording",
+        "hangup",
+    ];
     for style in BOTH {
         let rig = Rig::new(style, Policy::QUIET).await;
         let (_, plain) = rig.place_up(CallScript::inbound("0301234567", "1001")).await;
@@ -58,7 +67,9 @@ async fn an_action_is_done_or_refused_as_the_call_said_before() {
         assert_eq!(try_all(&rig, &stasis).await, UP, "a call in our application on {style:?}");
         let (_, waiting) = rig.place(CallScript::stasis("0301234569", &[])).await;
         rig.answer_possible(&waiting).await;
-        let ringing = CallScript::inbound("0301234570", "1002").ringing(Duration::from_secs(60)).ending(Ending::NoAnswer);
+        let ringing = CallScript::inbound("0301234570", "1002")
+            .ringing(Duration::from_secs(60))
+            .ending(Ending::NoAnswer);
         let (_, ringing) = rig.place(ringing).await;
         rig.api.call_when(&ringing, SOON, "it rings", |call| call["state"] == "ringing").await;
         assert_eq!(try_all(&rig, &ringing).await, ["hangup"], "a ringing call on {style:?}");
@@ -80,7 +91,11 @@ async fn an_action_is_done_or_refused_as_the_call_said_before() {
 async fn what_an_action_changed_is_shown_and_told() {
     for (style, in_stasis) in [(Style::Asterisk16, false), (Style::Asterisk22, true)] {
         let rig = Rig::new(style, Policy::QUIET).await;
-        let script = if in_stasis { CallScript::stasis("0301234567", &[]) } else { CallScript::inbound("0301234567", "1001") };
+        let script = if in_stasis {
+            CallScript::stasis("0301234567", &[])
+        } else {
+            CallScript::inbound("0301234567", "1001")
+        };
         let (_, session) = rig.place(script).await;
         if in_stasis {
             rig.answer(&session).await;
@@ -114,7 +129,11 @@ async fn a_call_is_started_to_an_extension_or_into_our_application() {
         rig.api.act(&session, "hangup", json!({})).await.ok();
         rig.ended(&session).await;
 
-        let made = rig.api.post("call-sessions", json!({ "endpoint": "PJSIP/1002", "to": { "stasis": true } })).await.ok();
+        let made = rig
+            .api
+            .post("call-sessions", json!({ "endpoint": "PJSIP/1002", "to": { "stasis": true } }))
+            .await
+            .ok();
         let session = aimg_tests::api::id(&made).to_owned();
         rig.api.call_when(&session, SOON, "it is up", |call| call["state"] == "up").await;
         let mut audio = AudioSocket::open(&rig.api, &session).await;
@@ -151,13 +170,20 @@ async fn an_action_on_a_silent_pbx_ends_at_its_deadline() {
     rig.sim.freeze();
     let answer = rig.api.act(&session, "hangup", json!({})).await;
     assert!(
-        matches!((answer.status.as_u16(), answer.body["code"].as_str()), (504, Some("timeout")) | (503, Some("pbx_down"))),
+        matches!(
+            (answer.status.as_u16(), answer.body["code"].as_str()),
+            (504, Some("timeout")) | (503, Some("pbx_down"))
+        ),
         "{answer:?}"
     );
     rig.sim.thaw();
     eventually(Duration::from_secs(60), "it can be hung up again", || async {
         let answer = rig.api.act(&session, "hangup", json!({})).await;
-        if answer.status.is_success() || answer.body["code"] == "call_ended" { Ok(()) } else { Err(answer.body.to_string()) }
+        if answer.status.is_success() || answer.body["code"] == "call_ended" {
+            Ok(())
+        } else {
+            Err(answer.body.to_string())
+        }
     })
     .await;
     rig.ended(&session).await;

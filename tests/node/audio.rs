@@ -110,7 +110,14 @@ async fn legs_and_mixed_are_tapped_without_a_listener() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_no_audio_is_to_be_had_the_reason_is_told() {
-    let rig = Rig::new(Style::Asterisk22, Policy { audio: "none", ..Policy::QUIET }).await;
+    let rig = Rig::new(
+        Style::Asterisk22,
+        Policy {
+            audio: "none",
+            ..Policy::QUIET
+        },
+    )
+    .await;
     let (_, session) = rig.place_up(CallScript::inbound("0301234567", "1001")).await;
     let refused = AudioSocket::open(&rig.api, &session).await.closed(SOON).await.expect("a close frame");
     assert_eq!(refused.0, NOT_AVAILABLE, "{refused:?}");
@@ -120,7 +127,14 @@ async fn where_no_audio_is_to_be_had_the_reason_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tap_beyond_the_budget_is_refused_and_possible_again_when_one_is_free() {
-    let rig = Rig::new(Style::Asterisk22, Policy { tap_budget: 1, ..Policy::QUIET }).await;
+    let rig = Rig::new(
+        Style::Asterisk22,
+        Policy {
+            tap_budget: 1,
+            ..Policy::QUIET
+        },
+    )
+    .await;
     let (_, one) = rig.place_up(CallScript::inbound("0301234567", "1001")).await;
     let (_, two) = rig.place_up(CallScript::inbound("0301234568", "1002")).await;
     let mut first = AudioSocket::open(&rig.api, &one).await;

@@ -40,17 +40,55 @@ async fn a_pbx_that_does_not_let_us_in_is_tested_and_attached_with_the_reason() 
     let api = node.api().await;
     let good = pbx_body(&sim, "ulaw");
     // Bound and not served: nobody answers there. Closed again: refused.
-    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
     let ari_of = |path: &str| json!(sim.ari_url.replace("/ari", path));
     let cases = [
-        ("ami.connect", changed(&good, "/ami/port", json!(closed)), vec!["manager.conf", "firewall"], "connecting"),
-        ("ami.login", changed(&good, "/ami/secret", json!("wrong")), vec!["secret", "manager.conf"], "refused"),
-        ("ami.login", changed(&good, "/ami/username", json!("nobody")), vec!["user name", "manager.conf"], "refused"),
-        ("ami.permissions", changed(&good, "/ami/username", json!("deaf")), vec!["read class call", "manager.conf"], ""),
-        ("ami.permissions", changed(&good, "/ami/username", json!("mute")), vec!["write class call", "write class originate", "manager.conf"], ""),
-        ("ari.connect", changed(&good, "/ari/url", json!(format!("http://127.0.0.1:{closed}"))), vec!["http.conf", "firewall"], "attached"),
+        (
+            "ami.connect",
+            changed(&good, "/ami/port", json!(closed)),
+            vec!["manager.conf", "firewall"],
+            "connecting",
+        ),
+        (
+            "ami.login",
+            changed(&good, "/ami/secret", json!("wrong")),
+            vec!["secret", "manager.conf"],
+            "refused",
+        ),
+        (
+            "ami.login",
+            changed(&good, "/ami/username", json!("nobody")),
+            vec!["user name", "manager.conf"],
+            "refused",
+        ),
+        (
+            "ami.permissions",
+            changed(&good, "/ami/username", json!("deaf")),
+            vec!["read class call", "manager.conf"],
+            "",
+        ),
+        (
+            "ami.permissions",
+            changed(&good, "/ami/username", json!("mute")),
+            vec!["write class call", "write class originate", "manager.conf"],
+            "",
+        ),
+        (
+            "ari.connect",
+            changed(&good, "/ari/url", json!(format!("http://127.0.0.1:{closed}"))),
+            vec!["http.conf", "firewall"],
+            "attached",
+        ),
         ("ari.connect", changed(&good, "/ari/url", ari_of("/elsewhere")), vec!["ari.conf"], "attached"),
-        ("ari.login", changed(&good, "/ari/password", json!("wrong")), vec!["password", "ari.conf"], "attached"),
+        (
+            "ari.login",
+            changed(&good, "/ari/password", json!("wrong")),
+            vec!["password", "ari.conf"],
+            "attached",
+        ),
         ("ari.write", changed(&good, "/ari/username", json!("ariro")), vec!["read_only = no"], ""),
     ];
     for (step, body, words, state) in cases {
@@ -69,7 +107,11 @@ async fn a_pbx_that_does_not_let_us_in_is_tested_and_attached_with_the_reason() 
         let path = format!("pbxs/{}", aimg_tests::api::id(&made));
         let pbx = aimg_tests::eventually(SOON, &format!("{step}: it is {state} with a reason"), || async {
             let pbx = api.get(&path).await;
-            if pbx["state"] == state && pbx["reason"].is_string() { Ok(pbx) } else { Err(pbx.to_string()) }
+            if pbx["state"] == state && pbx["reason"].is_string() {
+                Ok(pbx)
+            } else {
+                Err(pbx.to_string())
+            }
         })
         .await;
         assert!(pbx["since"].is_string(), "{pbx}");
@@ -80,7 +122,11 @@ async fn a_pbx_that_does_not_let_us_in_is_tested_and_attached_with_the_reason() 
         api.ask(reqwest::Method::PATCH, &path, Some(patch)).await.ok();
         aimg_tests::eventually(SOON, &format!("{step}: repaired, it is attached"), || async {
             let pbx = api.get(&path).await;
-            if pbx["state"] == "attached" && pbx["reason"].is_null() { Ok(()) } else { Err(pbx.to_string()) }
+            if pbx["state"] == "attached" && pbx["reason"].is_null() {
+                Ok(())
+            } else {
+                Err(pbx.to_string())
+            }
         })
         .await;
         api.delete(&path).await.ok();
@@ -104,10 +150,18 @@ async fn a_pbx_that_freezes_is_blind_and_its_calls_go_on_when_it_thaws() {
     system.until(SOON, "the status says so", |event| event["event"] == "pbx.blind").await;
     let down = rig.api.act(&stays, "hangup", json!({})).await.refused(503);
     assert_eq!(down["code"], "pbx_down", "{down}");
-    assert!(down["detail"].as_str().is_some_and(|detail| detail.starts_with("PBX link down since")), "{down}");
+    assert!(
+        down["detail"].as_str().is_some_and(|detail| detail.starts_with("PBX link down since")),
+        "{down}"
+    );
     let shown = rig.api.call(&stays).await;
     assert_eq!(shown["actions"]["hangup"]["not_possible"], true, "{shown}");
-    assert!(shown["actions"]["hangup"]["why"].as_str().is_some_and(|why| why.starts_with("PBX link down since")), "{shown}");
+    assert!(
+        shown["actions"]["hangup"]["why"]
+            .as_str()
+            .is_some_and(|why| why.starts_with("PBX link down since")),
+        "{shown}"
+    );
     assert_eq!(shown["blind"][0]["to"], Value::Null, "{shown}");
     rig.sim.thaw();
     rig.api.pbx_when(&rig.pbx, LATER, "attached").await;
@@ -118,7 +172,9 @@ async fn a_pbx_that_freezes_is_blind_and_its_calls_go_on_when_it_thaws() {
     assert!(rig.sim.call(gone.id).is_none());
     let ended = rig.hang_up(kept.id, &stays).await;
     assert_eq!((&ended["outcome"], &ended["hangup"]["by"]), (&json!("answered"), &json!("caller")), "{ended}");
-    events.until(SOON, "the end", |event| event["event"] == "call.ended" && event["call_id"] == stays.as_str()).await;
+    events
+        .until(SOON, "the end", |event| event["event"] == "call.ended" && event["call_id"] == stays.as_str())
+        .await;
     let reconciled = events.names_of(&stays).iter().filter(|name| **name == "call.reconciled").count();
     assert_eq!(reconciled, 1, "{:?}", events.names_of(&stays));
     assert_eq!(ended["blind"].as_array().map(Vec::len), Some(1), "{ended}");
@@ -162,7 +218,9 @@ async fn a_pbx_that_dies_fails_its_calls_and_the_next_call_is_clean() {
         let wav = download(&rig.api, &recording).await;
         let left = at_8k(&wav.channels[0], wav.rate);
         ear::assert_is("the next call", ear::trimmed(&left).1, &ear::said(&rig.sim, next.id, TrackId::Caller));
-        events.until(SOON, "its end", |event| event["event"] == "call.ended" && event["call_id"] == session.as_str()).await;
+        events
+            .until(SOON, "its end", |event| event["event"] == "call.ended" && event["call_id"] == session.as_str())
+            .await;
         assert!(!events.names_of(&session).contains(&"call.reconciled"), "{:?}", events.names_of(&session));
         events.assert_whole();
         rig.emptied().await;
@@ -176,7 +234,10 @@ async fn with_a_full_disk_calls_go_on_and_the_node_says_what_is_missing_until_it
     let mut system = EventSocket::of_topic(&rig.api, "system:status", None).await;
     let (before, known) = rig.place_up(CallScript::inbound("0301234567", "1001")).await;
     rig.node.limit_files(Some(4096));
-    let during = rig.sim.place_call(CallScript::internal("1002", "1003").talking(Duration::from_secs(2))).expect("placed");
+    let during = rig
+        .sim
+        .place_call(CallScript::internal("1002", "1003").talking(Duration::from_secs(2)))
+        .expect("placed");
     system.until(SOON, "the status says so", |event| event["event"] == "service.down").await;
     let ready = rig.api.ask(reqwest::Method::GET, "/readyz", None).await.refused(503);
     assert!(ready["missing"].to_string().contains("store"), "{ready}");
@@ -186,7 +247,11 @@ async fn with_a_full_disk_calls_go_on_and_the_node_says_what_is_missing_until_it
     rig.api.act(&known, "dtmf", json!({ "digits": "1" })).await.ok();
     assert!(rig.sim.hangup(before.id, aimg_simulator::Side::Caller));
     aimg_tests::eventually(SOON, "the call that nobody could store is over", || async {
-        if rig.sim.call(during.id).is_none() { Ok(()) } else { Err("it lives".to_owned()) }
+        if rig.sim.call(during.id).is_none() {
+            Ok(())
+        } else {
+            Err("it lives".to_owned())
+        }
     })
     .await;
     rig.node.limit_files(None);
@@ -201,7 +266,9 @@ async fn with_a_full_disk_calls_go_on_and_the_node_says_what_is_missing_until_it
     let late = rig.session_of(&during.linkedid).await;
     assert_eq!(rig.ended(&late).await["outcome"], "answered");
     for call in [&known, &late] {
-        events.until(LATER, "its end", |event| event["event"] == "call.ended" && event["call_id"] == call.as_str()).await;
+        events
+            .until(LATER, "its end", |event| event["event"] == "call.ended" && event["call_id"] == call.as_str())
+            .await;
     }
     events.assert_whole();
     rig.emptied().await;

@@ -19,7 +19,14 @@ async fn an_asterisk_is_attached_in_one_line_or_told_what_is_wrong() {
     let attach = |secret: &str| {
         let mut command = node.command("attach");
         command.args(["--name", "office", "--ami", &sim.ami_addr.to_string(), "--ami-user", "ami", "--ari-user", "ari"]);
-        command.args(["--ari", sim.ari_url.trim_end_matches("/ari"), "--trunk", "PJSIP/trunk-*", "--extension", "PJSIP/10*"]);
+        command.args([
+            "--ari",
+            sim.ari_url.trim_end_matches("/ari"),
+            "--trunk",
+            "PJSIP/trunk-*",
+            "--extension",
+            "PJSIP/10*",
+        ]);
         command.env("AIMG_AMI_SECRET", secret).env("AIMG_ARI_PASSWORD", "aripass");
         command
     };
@@ -46,7 +53,11 @@ async fn calls_and_the_tree_are_listed_and_followed() {
     json(&run(SOON, rig.node.command("tree").arg("--json")).await);
 
     let mut follow = rig.node.command("calls");
-    follow.args(["--follow", "--json"]).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    follow
+        .args(["--follow", "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
     let mut follow = follow.spawn().expect("aimg starts");
     let mut lines = BufReader::new(follow.stdout.take().expect("piped")).lines();
     let first = within(SOON, "the call that is there", lines.next_line()).await.expect("text").expect("a line");

@@ -1,7 +1,7 @@
 //! The node is killed in the middle of calls: what was acknowledged is there, calls and recordings go on.
 
 use crate::ear;
-use crate::rig::{BOTH, Policy, Rig, SOON, download, listen_for};
+use crate::rig::{BOTH, Policy, Rig, SOON, download, listen_to};
 use aimg_simulator::{CallScript, Route, SimConfig, Style, TrackId};
 use aimg_tests::audio::at_8k;
 use aimg_tests::node::Options;
@@ -27,16 +27,21 @@ async fn outlives(style: Style, script: CallScript) {
         rig.answer(&session).await;
     }
     rig.api.call_when(&session, SOON, "it is recorded", |call| call["recording"] == "active").await;
-    listen_for(&rig.api, &session, 2500).await;
+    // In our application there is nobody else to be heard.
+    let tracks: &[&str] = if in_stasis { &["caller"] } else { &["caller", "callee"] };
+    listen_to(&rig.api, &session, tracks, 2500).await;
     let before = rig.api.call(&session).await;
     let streams: Vec<_> = rig.sim.streams().iter().map(|stream| stream.local).collect();
     rig.kill_and_start().await;
     rig.api = rig.node.api().await;
-    let after = rig.api.call_when(&session, SOON, "it goes on", |call| call["state"] == "up" && call["audio"] == "flowing").await;
+    let after = rig
+        .api
+        .call_when(&session, SOON, "it goes on", |call| call["state"] == "up" && call["audio"] == "flowing")
+        .await;
     assert_eq!(after["started_at"], before["started_at"]);
     assert_eq!(after["answered_at"], before["answered_at"]);
     assert_eq!(rig.api.calls().await.len(), 1, "no second session");
-    listen_for(&rig.api, &session, 2500).await;
+    listen_to(&rig.api, &session, tracks, 2500).await;
     let now: Vec<_> = rig.sim.streams().iter().map(|stream| stream.local).collect();
     assert_eq!(streams, now, "the PBX sends on as it did: the taps were adopted");
     let blind = &rig.api.call(&session).await["blind"];
@@ -46,16 +51,22 @@ async fn outlives(style: Style, script: CallScript) {
     let recording = rig.api.recording_when(&session, SOON, &["partial"]).await;
     let segments = recording["segments"].as_array().expect("segments");
     assert_eq!(segments.len(), 2, "{recording}");
-    assert_eq!((&segments[0]["state"], &segments[1]["state"]), (&json!("repaired"), &json!("closed")), "{recording}");
+    assert_eq!(
+        (&segments[0]["state"], &segments[1]["state"]),
+        (&json!("repaired"), &json!("closed")),
+        "{recording}"
+    );
     assert_ne!(segments[0]["epoch"], segments[1]["epoch"], "{recording}");
-    assert!(recording["gaps"].as_array().is_some_and(|gaps| gaps.iter().any(|gap| gap["why"] == "node_down")), "{recording}");
+    assert!(
+        recording["gaps"]
+            .as_array()
+            .is_some_and(|gaps| gaps.iter().any(|gap| gap["why"] == "node_down")),
+        "{recording}"
+    );
     let wav = download(&rig.api, &recording).await;
     let split = segments[1]["from_media_time"].as_u64().expect("a place") as usize;
-    for (n, track) in [TrackId::Caller, TrackId::Callee].into_iter().enumerate() {
+    for (n, track) in [TrackId::Caller, TrackId::Callee].into_iter().enumerate().take(tracks.len()) {
         let voice = ear::said(&rig.sim, call.id, track);
-        if voice.iter().all(|sample| *sample == 0) {
-            continue;
-        }
         let mut places = Vec::new();
         for (from, part) in [(0, &wav.channels[n][..split]), (split, &wav.channels[n][split..])] {
             let part = at_8k(part, wav.rate);
@@ -82,7 +93,10 @@ async fn killed_twenty_times_under_calls_it_loses_nothing_it_had_told() {
         talk_mean: Duration::from_millis(1500),
         ..SimConfig::busy(20, 7)
     };
-    let policy = Policy { audio: "none", ..Policy::QUIET };
+    let policy = Policy {
+        audio: "none",
+        ..Policy::QUIET
+    };
     let mut rig = Rig::with(sim, policy, Options::default()).await;
     let topic = format!("tenant:{}:calls", rig.api.tenant().await);
     let mut told: BTreeMap<(u64, u64), Value> = BTreeMap::new();
@@ -116,7 +130,10 @@ async fn killed_twenty_times_under_calls_it_loses_nothing_it_had_told() {
     let whole: Vec<u64> = (1..=offsets.len() as u64).collect();
     assert_eq!(offsets, whole, "offsets go on without a hole");
     let told_offsets: Vec<u64> = told.keys().map(|(_, offset)| *offset).collect();
-    assert!(told_offsets.windows(2).all(|pair| pair[1] == pair[0] + 1), "nothing is missed across the reconnects");
+    assert!(
+        told_offsets.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "nothing is missed across the reconnects"
+    );
     let mut seqs: BTreeMap<&str, u64> = BTreeMap::new();
     let mut ends: BTreeMap<&str, u32> = BTreeMap::new();
     for event in &journal {
@@ -135,7 +152,11 @@ async fn killed_twenty_times_under_calls_it_loses_nothing_it_had_told() {
         let shown = rig.api.list("call-sessions?status=active").await;
         let stale: Vec<&Value> = shown
             .iter()
-            .filter(|call| !there.iter().any(|linkedid| call["linkedids"].as_array().is_some_and(|ids| ids.iter().any(|id| id == linkedid))))
+            .filter(|call| {
+                !there
+                    .iter()
+                    .any(|linkedid| call["linkedids"].as_array().is_some_and(|ids| ids.iter().any(|id| id == linkedid)))
+            })
             .collect();
         if stale.is_empty() { Ok(()) } else { Err(format!("{stale:?}")) }
     })

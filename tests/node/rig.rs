@@ -91,7 +91,9 @@ impl Rig {
     }
 
     pub async fn answer_possible(&self, session: &str) {
-        self.api.call_when(session, SOON, "it can be answered", |call| call["actions"]["answer"] == true).await;
+        self.api
+            .call_when(session, SOON, "it can be answered", |call| call["actions"]["answer"] == true)
+            .await;
     }
 
     pub async fn session_of(&self, linkedid: &str) -> String {
@@ -187,8 +189,12 @@ pub async fn user(admin: &Api, tenant: Option<&str>, role: &str) -> Api {
 
 /// Lets the call go on for this long, by its own audio.
 pub async fn listen_for(api: &Api, session: &str, ms: u64) {
+    listen_to(api, session, &["caller", "callee"], ms).await;
+}
+
+pub async fn listen_to(api: &Api, session: &str, tracks: &[&str], ms: u64) {
     let mut socket = AudioSocket::open(api, session).await;
-    socket.listen(&["caller", "callee"], ms, SOON).await;
+    socket.listen(tracks, ms, SOON).await;
     socket.close().await;
 }
 

@@ -16,7 +16,15 @@ async fn a_client_that_comes_back_with_its_position_misses_nothing_also_after_a_
         talk_mean: Duration::from_millis(800),
         ..SimConfig::busy(6, 3)
     };
-    let mut rig = Rig::with(sim, Policy { audio: "none", ..Policy::QUIET }, Options::default()).await;
+    let mut rig = Rig::with(
+        sim,
+        Policy {
+            audio: "none",
+            ..Policy::QUIET
+        },
+        Options::default(),
+    )
+    .await;
     let topic = format!("tenant:{}:calls", rig.api.tenant().await);
     let mut first = EventSocket::of_topic(&rig.api, &topic, None).await;
     let mut events: Vec<Value> = Vec::new();
@@ -31,7 +39,11 @@ async fn a_client_that_comes_back_with_its_position_misses_nothing_also_after_a_
             // Something happens while nobody listens.
             let ended = rig.sim.stats().calls_ended;
             eventually(SOON, "calls end", || async {
-                if rig.sim.stats().calls_ended > ended + 2 { Ok(()) } else { Err("none ended".to_owned()) }
+                if rig.sim.stats().calls_ended > ended + 2 {
+                    Ok(())
+                } else {
+                    Err("none ended".to_owned())
+                }
             })
             .await;
         }
@@ -49,13 +61,19 @@ async fn a_client_that_comes_back_with_its_position_misses_nothing_also_after_a_
     let journal = rig.api.list("events?after_epoch=0&after_offset=0").await;
     let from = (first.events[0]["epoch"].as_u64().unwrap(), first.events[0]["offset"].as_u64().unwrap());
     let place = |event: &Value| (event["epoch"].as_u64().unwrap(), event["offset"].as_u64().unwrap());
-    let kept: Vec<&Value> = journal.iter().filter(|event| (from..=head).contains(&place(event))).map(|event| &event["id"]).collect();
+    let kept: Vec<&Value> = journal
+        .iter()
+        .filter(|event| (from..=head).contains(&place(event)))
+        .map(|event| &event["id"])
+        .collect();
     let pushed: Vec<&Value> = first.events.iter().map(|event| &event["id"]).collect();
     assert_eq!(kept, pushed, "what was pushed is what is kept");
 
     let future = first.ask(json!({ "unsubscribe": { "topic": topic } })).await;
     assert!(future.get("error").is_none(), "{future}");
-    let answer = first.ask(json!({ "subscribe": { "topic": topic, "recover": { "epoch": 999, "offset": 1 } } })).await;
+    let answer = first
+        .ask(json!({ "subscribe": { "topic": topic, "recover": { "epoch": 999, "offset": 1 } } }))
+        .await;
     assert_eq!(answer["recovered"], false, "a position that never was: {answer}");
 }
 
@@ -64,23 +82,32 @@ async fn a_filter_lets_only_its_events_through_and_a_topic_only_its_call() {
     let rig = Rig::new(Style::Asterisk22, Policy::QUIET).await;
     let topic = format!("tenant:{}:calls", rig.api.tenant().await);
     let mut filtered = EventSocket::connect(&rig.api).await;
-    filtered.command(json!({ "subscribe": { "topic": topic, "filter": { "events": ["call.answered"] } } })).await;
+    filtered
+        .command(json!({ "subscribe": { "topic": topic, "filter": { "events": ["call.answered"] } } }))
+        .await;
     let mut all = EventSocket::of_calls(&rig.api).await;
     let (one, first) = rig.place_up(CallScript::inbound("0301234567", "1001")).await;
     let mut of_first = EventSocket::of_topic(&rig.api, &format!("call:{first}"), Some((0, 0))).await;
     let (two, second) = rig.place_up(CallScript::internal("1002", "1003")).await;
     rig.hang_up(one.id, &first).await;
     rig.hang_up(two.id, &second).await;
-    all.until(SOON, "the end", |event| event["event"] == "call.ended" && event["call_id"] == second.as_str()).await;
+    all.until(SOON, "the end", |event| event["event"] == "call.ended" && event["call_id"] == second.as_str())
+        .await;
     of_first.until(SOON, "its end", |event| event["event"] == "call.ended").await;
     filtered.until(SOON, "the answer", |event| event["call_id"] == second.as_str()).await;
     assert_eq!(filtered.names(), ["call.answered", "call.answered"]);
-    assert_eq!(of_first.names(), all.names_of(&first), "a call's topic has all of the call, also what was before");
+    assert_eq!(
+        of_first.names(),
+        all.names_of(&first),
+        "a call's topic has all of the call, also what was before"
+    );
     assert!(of_first.events.iter().all(|event| event["call_id"] == first.as_str()));
     of_first.assert_whole();
     let doubled = filtered.ask(json!({ "subscribe": { "topic": topic } })).await;
     assert_eq!(doubled["error"]["code"], "conflict", "{doubled}");
-    let none = filtered.ask(json!({ "subscribe": { "topic": "call:00000000-0000-0000-0000-000000000000" } })).await;
+    let none = filtered
+        .ask(json!({ "subscribe": { "topic": "call:00000000-0000-0000-0000-000000000000" } }))
+        .await;
     assert_eq!(none["error"]["code"], "not_found", "{none}");
 }
 
@@ -97,7 +124,9 @@ async fn a_disabled_users_sockets_close_at_once_and_the_tokens_are_dead() {
     operator.ask(reqwest::Method::GET, "call-sessions", None).await.refused(401);
     assert_eq!(events.closed(SOON).await, Some(PERMISSION_ENDED));
     assert_eq!(audio.closed(SOON).await.map(|closed| closed.0), Some(PERMISSION_ENDED));
-    let again = operator.post("auth/token", json!({ "email": me["email"], "password": "a long enough password" })).await;
+    let again = operator
+        .post("auth/token", json!({ "email": me["email"], "password": "a long enough password" }))
+        .await;
     assert!([401, 403].contains(&again.status.as_u16()), "{again:?}");
 }
 

@@ -38,9 +38,19 @@ async fn the_tree_shows_every_part_under_its_parent() {
         ("recorder", "call_media"),
     ];
     for (kind, parent) in parents {
-        let actor = tree.iter().find(|actor| actor["kind"] == kind).unwrap_or_else(|| panic!("no {kind} in {:?}", by_id.keys()));
-        let above = actor["parent"].as_str().and_then(|id| by_id.get(id)).unwrap_or_else(|| panic!("{actor} has a parent"));
-        assert!(above["kind"].as_str().is_some_and(|kind| kind.starts_with(parent)), "{kind} is under {}", above["id"]);
+        let actor = tree
+            .iter()
+            .find(|actor| actor["kind"] == kind)
+            .unwrap_or_else(|| panic!("no {kind} in {:?}", by_id.keys()));
+        let above = actor["parent"]
+            .as_str()
+            .and_then(|id| by_id.get(id))
+            .unwrap_or_else(|| panic!("{actor} has a parent"));
+        assert!(
+            above["kind"].as_str().is_some_and(|kind| kind.starts_with(parent)),
+            "{kind} is under {}",
+            above["id"]
+        );
     }
     assert!(tree.iter().any(|actor| actor["kind"] == "pbx_connection"));
     assert_eq!(tree.iter().filter(|actor| actor["parent"].is_null()).count(), 1, "one root");
@@ -54,7 +64,11 @@ async fn the_tree_shows_every_part_under_its_parent() {
     assert_eq!(rig.api.get(&format!("cluster/actors/call_session:{session}")).await["id"], one["id"]);
     rig.hang_up(call.id, &session).await;
     eventually(SOON, "the call's actors are gone", || async {
-        let left: Vec<Value> = self::tree(&rig.api).await.into_iter().filter(|actor| actor["id"].as_str().unwrap().contains(&session)).collect();
+        let left: Vec<Value> = self::tree(&rig.api)
+            .await
+            .into_iter()
+            .filter(|actor| actor["id"].as_str().unwrap().contains(&session))
+            .collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     })
     .await;
@@ -69,8 +83,15 @@ async fn restart(rig: &Rig, id: &str) {
     eventually(SOON, &format!("{id} was restarted"), || async {
         let actor = rig.api.ask(reqwest::Method::GET, &format!("cluster/actors/{id}"), None).await.body;
         let restarts = actor["restarts"].as_array().cloned().unwrap_or_default();
-        let told = restarts.last().and_then(|restart| restart["cause"].as_str()).is_some_and(|cause| cause.contains(EMAIL));
-        if restarts.len() > count && told && actor["state"] == "running" { Ok(()) } else { Err(actor.to_string()) }
+        let told = restarts
+            .last()
+            .and_then(|restart| restart["cause"].as_str())
+            .is_some_and(|cause| cause.contains(EMAIL));
+        if restarts.len() > count && told && actor["state"] == "running" {
+            Ok(())
+        } else {
+            Err(actor.to_string())
+        }
     })
     .await;
 }
@@ -112,7 +133,11 @@ async fn each_part_is_restarted_in_the_middle_of_a_recording_and_the_call_goes_o
         assert!(wav.duration_ms() >= 2400, "{kind}: {} ms", wav.duration_ms());
         let journal = rig.journal_of(&session).await;
         let names: Vec<&str> = journal.iter().filter_map(|event| event["event"].as_str()).collect();
-        assert_eq!(names.iter().filter(|name| name.contains("started") && !name.contains("audio")).count(), 2, "{kind}: {names:?}");
+        assert_eq!(
+            names.iter().filter(|name| name.contains("started") && !name.contains("audio")).count(),
+            2,
+            "{kind}: {names:?}"
+        );
         assert_eq!(names.iter().filter(|name| **name == "call.ended").count(), 1, "{kind}: {names:?}");
         for (n, event) in journal.iter().enumerate() {
             assert_eq!(event["seq"], n + 1, "{kind}: {names:?}");

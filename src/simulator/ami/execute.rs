@@ -14,11 +14,7 @@ use std::time::Duration;
 
 /// Every action we know, what may write it, and what ListCommands says of it.
 pub(super) const ACTIONS: [(&str, u32, &str); 22] = [
-    (
-        "BlindTransfer",
-        CALL,
-        "Blind transfer channel(s) to the given destination  (Priv: call,all)",
-    ),
+    ("BlindTransfer", CALL, "Blind transfer channel(s) to the given destination  (Priv: call,all)"),
     ("BridgeList", 0, "Get a list of bridges in the system.  (Priv: <none>)"),
     ("Challenge", 0, "Generate Challenge for MD5 Auth.  (Priv: <none>)"),
     (
@@ -143,7 +139,11 @@ impl Switch {
                 // Exactly what this account may call, as the real one does.
                 let write = self.managers.get(&session).map_or(0, |manager| manager.write);
                 let may = |needs: u32| needs == 0 || write & needs != 0;
-                let commands: Vec<(&str, &str)> = ACTIONS.iter().filter(|(_, needs, _)| may(*needs)).map(|(name, _, about)| (*name, *about)).collect();
+                let commands: Vec<(&str, &str)> = ACTIONS
+                    .iter()
+                    .filter(|(_, needs, _)| may(*needs))
+                    .map(|(name, _, about)| (*name, *about))
+                    .collect();
                 to.success(&commands);
             }
             "ModuleCheck" => to.success(&[("Version", "")]),
