@@ -10,7 +10,7 @@ use crate::call_session::CallSessionMessage;
 use crate::calls::actions::RecorderStep;
 use crate::calls::resume;
 use crate::calls::session::{CallSessionMachine, MediaReport, TapMode};
-use crate::calls::tap::{RequestId, TapFailure, TapInput, TapLeg, TapReply};
+use crate::calls::tap::{RequestId, TapFailure, TapInput, TapLeg, TapPhase, TapReply};
 use crate::platform::{LiveAudio, LiveTrack};
 use crate::recorder::{Recorder, RecorderMessage};
 use aimg_actor_kit::{ActorError, Address, ChildGone, Context, Dispatch, Reply, Restart};
@@ -144,6 +144,26 @@ impl CallMedia {
             let _ = recorder.cast(RecorderMessage::NoAudio { why: why.to_owned() });
         }
         self.parts.keep.lock().slot = None;
+    }
+
+    /// A tap that was given up, while the call is still to be heard.
+    async fn try_again(&mut self, context: &mut Context<Self>) -> Result<(), ActorError> {
+        let legs = {
+            let keep = self.parts.keep.lock();
+            let refused = keep.tap.as_ref().filter(|tap| tap.state().phase == TapPhase::Refused);
+            refused.filter(|_| !keep.call_ended).map(|tap| tap.legs().to_vec())
+        };
+        let Some(legs) = legs else { return Ok(()) };
+        if self.parts.keep.lock().slot.is_none() {
+            match self.take_slot() {
+                Ok(slot) => self.parts.keep.lock().slot = Some(slot),
+                Err(why) => {
+                    self.refused(&why);
+                    return Ok(());
+                }
+            }
+        }
+        self.feed(TapInput::Start { legs }, context).await
     }
 
     fn listen(&mut self, reply: Reply<Result<LiveAudio, Fault>>) {
@@ -332,7 +352,11 @@ impl Dispatch for CallMedia {
             CallMediaMessage::Stop => self.feed(TapInput::Stop, context).await,
             CallMediaMessage::CallEnded => self.call_ended(context).await,
             CallMediaMessage::LinkDown => self.feed(TapInput::LinkDown, context).await,
-            CallMediaMessage::Exists { objects } => self.feed(TapInput::Exists { objects }, context).await,
+            CallMediaMessage::Exists { objects } => {
+                self.feed(TapInput::Exists { objects }, context).await?;
+                // What was given up while the PBX did not answer may succeed now.
+                self.try_again(context).await
+            }
             CallMediaMessage::Entered { channel } => self.feed(TapInput::Entered { channel }, context).await,
             CallMediaMessage::Gone { object } => self.feed(TapInput::Gone { object }, context).await,
             CallMediaMessage::Replied { request, result } => self.feed(TapInput::Reply { request, result }, context).await,
@@ -348,6 +372,7 @@ impl Dispatch for CallMedia {
                 Ok(())
             }
             CallMediaMessage::Listen(reply) => {
+                self.try_again(context).await?;
                 self.listen(reply);
                 Ok(())
             }

@@ -5,11 +5,13 @@ use crate::act::{self, Performed};
 use crate::call::CallParts;
 use crate::call_media::CallMediaMessage;
 use crate::call_supervisor::Begin;
+use crate::calls::actions::Standing;
 use crate::calls::directory::{ClosedWhy, ReconcilePart};
 use crate::calls::resume;
 use crate::calls::session::{CallSessionMachine, Effect, Input, MediaReport};
 use crate::journal::backlog::Append;
 use crate::pbx_connection::PbxConnectionMessage;
+use crate::pbx_handle::LinkEntry;
 use aimg_actor_kit::{ActorError, Context, Dispatch, Reply};
 use aimg_domain::pbx::{PbxState, PbxStatus};
 use aimg_domain::{CallId, Fault, Permission, Timestamp};
@@ -200,9 +202,23 @@ impl CallSession {
         })
     }
 
+    /// Policies hold as they are now, not as they were when the call began.
+    fn link_now(&self) -> Option<Arc<LinkEntry>> {
+        let live = self.parts.begin.live();
+        self.parts.pbxs.get(live.pbx)?.link(live.link)
+    }
+
+    fn standing<'a>(&'a self, status: &'a PbxStatus, link: Option<&'a LinkEntry>) -> Standing<'a> {
+        let standing = self.machine.standing(status);
+        Standing {
+            link: link.map_or(standing.link, |entry| &entry.link),
+            ..standing
+        }
+    }
+
     fn detail(&self) -> Box<CallDetail> {
-        let status = self.pbx_status();
-        let actions = self.machine.standing(&status).action_list();
+        let (status, link) = (self.pbx_status(), self.link_now());
+        let actions = self.standing(&status, link.as_deref()).action_list();
         Box::new(CallDetail {
             session: self.machine.session().clone(),
             actions,
@@ -216,8 +232,8 @@ impl CallSession {
                 if let Err(fault) = asked.caller.require(permission(&action)) {
                     return reply.send(Err(fault));
                 }
-                let status = self.pbx_status();
-                let steps = match self.machine.standing(&status).plan(&action) {
+                let (status, link) = (self.pbx_status(), self.link_now());
+                let steps = match self.standing(&status, link.as_deref()).plan(&action) {
                     Ok(steps) => steps,
                     Err(fault) => return reply.send(Err(fault)),
                 };

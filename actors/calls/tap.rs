@@ -70,6 +70,11 @@ impl TapMachine {
         serde_json::to_value(&self.state).unwrap_or(Value::Null)
     }
 
+    /// The legs it knows, for another `Start`.
+    pub fn legs(&self) -> &[TapLeg] {
+        &self.legs
+    }
+
     pub fn state(&self) -> &TapState {
         &self.state
     }

@@ -1,7 +1,7 @@
 //! The node is killed in the middle of calls: what was acknowledged is there, calls and recordings go on.
 
 use crate::ear;
-use crate::rig::{BOTH, Policy, Rig, SOON, download, listen_for};
+use crate::rig::{BOTH, Policy, Rig, SOON, download, listen_to};
 use aimg_simulator::{CallScript, Route, SimConfig, Style, TrackId};
 use aimg_tests::audio::at_8k;
 use aimg_tests::node::Options;
@@ -27,7 +27,9 @@ async fn outlives(style: Style, script: CallScript) {
         rig.answer(&session).await;
     }
     rig.api.call_when(&session, SOON, "it is recorded", |call| call["recording"] == "active").await;
-    listen_for(&rig.api, &session, 2500).await;
+    // In our application there is nobody else to be heard.
+    let tracks: &[&str] = if in_stasis { &["caller"] } else { &["caller", "callee"] };
+    listen_to(&rig.api, &session, tracks, 2500).await;
     let before = rig.api.call(&session).await;
     let streams: Vec<_> = rig.sim.streams().iter().map(|stream| stream.local).collect();
     rig.kill_and_start().await;
@@ -39,7 +41,7 @@ async fn outlives(style: Style, script: CallScript) {
     assert_eq!(after["started_at"], before["started_at"]);
     assert_eq!(after["answered_at"], before["answered_at"]);
     assert_eq!(rig.api.calls().await.len(), 1, "no second session");
-    listen_for(&rig.api, &session, 2500).await;
+    listen_to(&rig.api, &session, tracks, 2500).await;
     let now: Vec<_> = rig.sim.streams().iter().map(|stream| stream.local).collect();
     assert_eq!(streams, now, "the PBX sends on as it did: the taps were adopted");
     let blind = &rig.api.call(&session).await["blind"];
@@ -63,11 +65,8 @@ async fn outlives(style: Style, script: CallScript) {
     );
     let wav = download(&rig.api, &recording).await;
     let split = segments[1]["from_media_time"].as_u64().expect("a place") as usize;
-    for (n, track) in [TrackId::Caller, TrackId::Callee].into_iter().enumerate() {
+    for (n, track) in [TrackId::Caller, TrackId::Callee].into_iter().enumerate().take(tracks.len()) {
         let voice = ear::said(&rig.sim, call.id, track);
-        if voice.iter().all(|sample| *sample == 0) {
-            continue;
-        }
         let mut places = Vec::new();
         for (from, part) in [(0, &wav.channels[n][..split]), (split, &wav.channels[n][split..])] {
             let part = at_8k(part, wav.rate);

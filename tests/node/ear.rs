@@ -47,7 +47,7 @@ pub fn assert_is(what: &str, heard: &[i16], said: &[i16]) -> i64 {
         let from = usize::try_from(place + (n * STEP) as i64).unwrap_or_else(|_| panic!("{what}: heard before it was said"));
         let said = &said[from..from + STEP];
         // Who listens is heard breathing, near the last bit of G.711.
-        let enough = if loudness(said) > QUIET { 0.95 } else { 0.5 };
+        let enough = if loudness(said) > QUIET { 0.9 } else { 0.2 };
         let likeness = alike(part, said);
         assert!(likeness > enough, "{what}: half second {n} is like what was said only by {likeness:.3}");
     }

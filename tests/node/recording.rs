@@ -85,20 +85,22 @@ async fn recording_on_command_pauses_as_silence_and_goes_on_in_its_place() {
     let (from, samples) = (pause["from_sample"].as_u64().unwrap() as usize, pause["samples"].as_u64().unwrap() as usize);
     let rate = wav.rate as usize;
     assert!(samples >= rate * 13 / 10, "the pause is {samples} samples long");
+    // A packet that had begun before the pause is kept whole.
+    let packet = 2 * rate / 50;
     for (n, channel) in wav.channels.iter().enumerate() {
         assert!(
-            channel[from..from + samples].iter().all(|sample| *sample == 0),
+            channel[from + packet..from + samples].iter().all(|sample| *sample == 0),
             "channel {n} is silent in the pause"
         );
     }
     let voices = [TrackId::Caller, TrackId::Callee].map(|track| ear::said(&rig.sim, call.id, track));
     for (n, voice) in voices.iter().enumerate() {
-        let before = at_8k(&wav.channels[n][..from], wav.rate);
-        let after = at_8k(&wav.channels[n][from + samples..], wav.rate);
+        let before = at_8k(&wav.channels[n][..from + samples / 2], wav.rate);
+        let after = at_8k(&wav.channels[n][from + samples / 2..], wav.rate);
         let (lead, heard) = ear::trimmed(&before);
         let first = ear::assert_is("before the pause", heard, voice) - lead as i64;
         let (lead, heard) = ear::trimmed(&after);
-        let second = ear::assert_is("after the pause", heard, voice) - lead as i64 - ((from + samples) * 8000 / rate) as i64;
+        let second = ear::assert_is("after the pause", heard, voice) - lead as i64 - ((from + samples / 2) * 8000 / rate) as i64;
         assert!((first - second).abs() <= 8, "the pause is as long as it was: {first} and {second}");
     }
     rig.hang_up(call.id, &session).await;

@@ -189,8 +189,12 @@ pub async fn user(admin: &Api, tenant: Option<&str>, role: &str) -> Api {
 
 /// Lets the call go on for this long, by its own audio.
 pub async fn listen_for(api: &Api, session: &str, ms: u64) {
+    listen_to(api, session, &["caller", "callee"], ms).await;
+}
+
+pub async fn listen_to(api: &Api, session: &str, tracks: &[&str], ms: u64) {
     let mut socket = AudioSocket::open(api, session).await;
-    socket.listen(&["caller", "callee"], ms, SOON).await;
+    socket.listen(tracks, ms, SOON).await;
     socket.close().await;
 }
 

@@ -77,6 +77,7 @@ impl TapMachine {
             replied: false,
             entered: false,
             snoop_entered: false,
+            quiet_waits: false,
             due: Some(now.plus(STEP_DEADLINE)),
         }
     }
@@ -201,8 +202,9 @@ impl TapMachine {
                 }
                 self.advance(track, now);
             }
+            Err(TapFailure::NotFound) if step == Step::Quiet && self.quiet_may_wait(track) => {}
             // The leg is about to leave: who else there is will be said.
-            Err(TapFailure::NotFound) if step == Step::Snoop => self.try_later("the leg to be tapped is gone", now),
+            Err(TapFailure::NotFound) if matches!(step, Step::Snoop | Step::Quiet) => self.try_later("the leg to be tapped is gone", now),
             Err(failure) => {
                 let why = match failure {
                     TapFailure::NotFound => "not found".to_owned(),
@@ -214,6 +216,16 @@ impl TapMachine {
         }
     }
 
+    /// The reply to a snoop can come before others see its channel: then its StasisStart is waited for.
+    fn quiet_may_wait(&mut self, track: TrackId) -> bool {
+        let known = self.state.tracks.iter_mut().find(|known| known.track == track);
+        let Some(known) = known.filter(|known| !known.snoop_entered) else {
+            return false;
+        };
+        known.quiet_waits = true;
+        true
+    }
+
     pub(super) fn entered(&mut self, channel: &str, now: Timestamp) {
         if self.state.phase != TapPhase::Making {
             return;
@@ -222,6 +234,10 @@ impl TapMachine {
         if let Some(known) = self.state.tracks.iter_mut().find(waits) {
             if known.snoop == channel {
                 known.snoop_entered = true;
+                if std::mem::take(&mut known.quiet_waits) {
+                    let track = known.track;
+                    return self.step(track, Step::Quiet, now);
+                }
             } else {
                 known.entered = true;
             }

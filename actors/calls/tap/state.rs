@@ -65,6 +65,9 @@ pub struct Track {
     /// The snoop's StasisStart, which may come long after its reply.
     #[serde(default)]
     pub snoop_entered: bool,
+    /// Its variable could not be set yet: the snoop was not there although its reply was. Tried again at its StasisStart.
+    #[serde(default)]
+    pub quiet_waits: bool,
     /// When the step has taken too long.
     pub due: Option<Timestamp>,
 }

@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 /// Clients say nothing that matters: a long message is an attack.
 const MESSAGE_MAX: usize = 64 << 10;
 const APPS_MAX: usize = 16;
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Answers the handshake and serves the socket once the connection is ours.
 pub(super) fn upgrade(request: &mut http::Request<Incoming>, asked: &Request, shared: &Arc<Shared>) -> Response<Full<Bytes>> {
@@ -38,14 +39,20 @@ pub(super) fn upgrade(request: &mut http::Request<Incoming>, asked: &Request, sh
     let subscribe_all = asked.param("subscribeAll").is_some_and(|value| value == "true");
     let upgrading = hyper::upgrade::on(request);
     let shared = Arc::clone(shared);
+    let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+    let outbox = Outbox::new(shared.config.outbox_bytes);
+    // As the real one does: who has the answer to the handshake finds the application.
+    shared.with(|switch| switch.app_connected(&apps, connection, &outbox, subscribe_all));
     tokio::spawn(async move {
-        let Ok(upgraded) = upgrading.await else { return };
-        let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
-        let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-        tokio::select! {
-            () = serve(socket, &apps, subscribe_all, &shared) => {}
-            () = crate::ami::server::dead(&shared.gate) => {}
+        if let Ok(upgraded) = upgrading.await {
+            let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
+            let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+            tokio::select! {
+                () = serve(socket, &outbox) => {}
+                () = crate::ami::server::dead(&shared.gate) => {}
+            }
         }
+        shared.with(|switch| switch.app_disconnected(connection));
     });
     switching(&key, offered)
 }
@@ -67,11 +74,7 @@ fn switching(key: &str, offered: bool) -> Response<Full<Bytes>> {
 
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
-async fn serve(socket: Socket, apps: &[String], subscribe_all: bool, shared: &Arc<Shared>) {
-    static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
-    let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-    let outbox = Outbox::new(shared.config.outbox_bytes);
-    shared.with(|switch| switch.app_connected(apps, connection, &outbox, subscribe_all));
+async fn serve(socket: Socket, outbox: &Outbox) {
     let (mut sink, mut stream) = socket.split();
     let reading = async {
         // Reading answers pings; messages themselves mean nothing to us.
@@ -99,5 +102,4 @@ async fn serve(socket: Socket, apps: &[String], subscribe_all: bool, shared: &Ar
         () = writing => {}
         () = outbox.until_cut() => {}
     }
-    shared.with(|switch| switch.app_disconnected(connection));
 }
