@@ -114,14 +114,18 @@ pub fn follow(heard: &[i16], played: &[i16]) -> Vec<Match> {
 }
 
 /// Asserts that `heard` is a stretch of `played`: half second after half second is like it, and in its place. One disturbance in
-/// each five seconds begun is forgiven: on a busy machine the phones themselves falter.
+/// each five seconds begun is forgiven, which may lie across two half seconds: on a busy machine the phones themselves falter.
 pub fn assert_same(what: &str, heard: &[i16], played: &[i16]) {
     assert!(heard.len() >= RATE as usize, "{what}: only {} samples were heard", heard.len());
     let matches = follow(heard, played);
     let unlike = matches.iter().filter(|found| found.correlation <= ALIKE).count();
     let jumps = matches.windows(2).filter(|pair| jumps(pair[0], pair[1], played.len())).count();
     let forgiven = matches.len().div_ceil(10);
-    assert!(unlike <= forgiven, "{what}: {unlike} of {} half seconds differ: {matches:.2?}", matches.len());
+    assert!(
+        unlike <= 2 * forgiven,
+        "{what}: {unlike} of {} half seconds differ: {matches:.2?}",
+        matches.len()
+    );
     assert!(
         jumps <= forgiven,
         "{what}: the audio jumps {jumps} times in {} half seconds: {matches:.2?}",
@@ -214,7 +218,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "half seconds differ")]
     fn another_voice_is_heard() {
-        assert_same("the other", &voice(2)[..16_000], &voice(1));
+        assert_same("the other", &voice(2)[..24_000], &voice(1));
     }
 
     #[test]

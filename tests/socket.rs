@@ -223,10 +223,22 @@ const HEADER: usize = 24;
 const GAP: u8 = 1;
 
 impl AudioSocket {
+    /// Asks until the audio can be had: a tap may still be in the making.
     pub async fn open(api: &Api, call: &str) -> AudioSocket {
         let path = format!("/ws/audio/stream/{call}");
-        let stream = crate::eventually(Duration::from_secs(15), "the audio can be had", || connect(api, &path)).await;
-        AudioSocket { stream, tracks: Vec::new() }
+        crate::eventually(Duration::from_secs(30), "the audio can be had", || AudioSocket::announced_at(api, &path)).await
+    }
+
+    async fn announced_at(api: &Api, path: &str) -> Result<AudioSocket, String> {
+        let mut socket = AudioSocket {
+            stream: connect(api, path).await?,
+            tracks: Vec::new(),
+        };
+        match socket.stream.next().await {
+            Some(Ok(Message::Text(text))) => socket.announced(&text),
+            other => return Err(format!("{other:?}")),
+        }
+        Ok(socket)
     }
 
     /// Reads on until the connection ends: code and reason of the close frame.

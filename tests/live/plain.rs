@@ -136,11 +136,10 @@ async fn an_application_that_answers_is_the_callee(version: &str) {
     let live = scene.api.live_call(SOON, "up").await;
     let two = |call: &Value| call["dtmf"].as_array().is_some_and(|digits| digits.len() == 2);
     let dialled = scene.api.call_when(id(&live), SOON, "both digits are known", two).await;
-    assert_eq!(
-        (&dialled["dtmf"][0]["digit"], &dialled["dtmf"][1]["digit"]),
-        (&"1".into(), &"2".into()),
-        "{dialled}"
-    );
+    // Which ones they were is masked unless the tenant asks for it: they may be a PIN.
+    for digit in dialled["dtmf"].as_array().expect("digits") {
+        assert!(digit["digit"].is_null() && digit["duration_ms"].as_u64() > Some(50), "{dialled}");
+    }
     let mut audio = AudioSocket::open(&scene.api, id(&live)).await;
     audio.listen(&["caller", "callee"], 2000, SOON).await;
     for track in ["caller", "callee"] {
