@@ -51,6 +51,8 @@ const CLOSING: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub struct RecorderKeep {
+    /// Whom the writers tell: a recorder that is made again, alone or with `CallMedia`, may have another mailbox.
+    told: Arc<Mutex<Option<Address<RecorderMessage>>>>,
     current: Option<Current>,
     /// Being kept: their number must come to zero before the call may go.
     keeping: usize,
@@ -93,6 +95,7 @@ impl Recorder {
                 keep
             }
         };
+        *keep.lock().told.lock() = Some(me.clone());
         Ok(Recorder {
             parts,
             keep,
@@ -183,6 +186,7 @@ impl Recorder {
     fn open(&self, tap: u32, streams: Vec<(TrackId, Arc<StreamLease>)>) {
         let deps = &self.parts.deps;
         let mut keep = self.keep.lock();
+        let told = keep.told.clone();
         let Some(current) = keep.current.as_mut() else { return };
         if let Some(handle) = current.handle.take() {
             handle.stop();
@@ -200,10 +204,11 @@ impl Recorder {
             from_media_time: from,
         };
         let inputs = streams.into_iter().map(|(track, lease)| TrackInput { track, reader: lease.reader() }).collect();
-        let me = self.me.clone();
         let notify = Box::new(move |event| {
             // A recorder that is gone finds the files again by its manifest.
-            let _ = me.cast(RecorderMessage::Writer(event));
+            if let Some(recorder) = told.lock().as_ref() {
+                let _ = recorder.cast(RecorderMessage::Writer(event));
+            }
         });
         match deps.writers.record(spec, inputs, notify) {
             Ok(handle) => current.handle = Some(handle),
@@ -288,11 +293,13 @@ impl Recorder {
             (current.recording, current.version, current.ending.and_then(|ending| ending.why))
         };
         manifest::conclude(&mut recording, deps.clock.now(), why);
-        let me = self.me.clone();
+        let told = self.keep.lock().told.clone();
         tokio::spawn(async move {
             let id = recording.id;
             let kept = finish::keep(&deps, recording, version).await.map(Box::new).map_err(|error| (id, error));
-            let _ = me.cast(RecorderMessage::Kept(kept));
+            if let Some(recorder) = told.lock().as_ref() {
+                let _ = recorder.cast(RecorderMessage::Kept(kept));
+            }
         });
     }
 

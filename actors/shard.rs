@@ -160,10 +160,18 @@ impl Shard {
         let Some((pbx, _)) = stored.filter(|(pbx, _)| !pbx.detached) else {
             return Ok(Err(Fault::not_found("pbx")));
         };
-        let links = match self.deps.links.by_pbx(id).await {
+        let links: Vec<PbxLink> = match self.deps.links.by_pbx(id).await {
             Ok(links) => links.into_iter().map(|(link, _)| link).collect(),
             Err(error) => return Ok(Err(Fault::unavailable(format!("the store ({error})")))),
         };
+        // Being connected with just these settings: by the shard's own start, above all, for whose sake it was made. A second
+        // connection right behind a first would take our own applications from ourselves.
+        if self.pbxs.get(id).is_some_and(|handle| handle.pbx == pbx && handle.status.read().state == PbxState::Connecting) {
+            for link in links {
+                self.apply_link(link, context).await?;
+            }
+            return Ok(Ok(()));
+        }
         // Changed settings cost the calls a gap, not their lives: the directory stays.
         let known = self.disconnect(id).await.map(|handle| handle.directory.clone());
         self.attach(pbx, links, known, context).await?;

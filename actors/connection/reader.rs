@@ -23,15 +23,16 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Shared by the reader and its actor.
 pub struct Reading {
-    /// Milliseconds of the monotonic clock at which anything was read.
-    heard_ms: AtomicU64,
+    /// Nanoseconds of the monotonic clock at which anything was read. Any coarser, and a pong that comes within the unit of
+    /// its ping counts as silence.
+    heard_ns: AtomicU64,
     ended: Notify,
 }
 
 impl Reading {
     pub fn new(now: Duration) -> Arc<Reading> {
         let reading = Reading {
-            heard_ms: AtomicU64::new(0),
+            heard_ns: AtomicU64::new(0),
             ended: Notify::new(),
         };
         reading.heard_now(now);
@@ -39,11 +40,11 @@ impl Reading {
     }
 
     pub fn heard(&self) -> Duration {
-        Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
+        Duration::from_nanos(self.heard_ns.load(Ordering::Relaxed))
     }
 
     fn heard_now(&self, now: Duration) {
-        self.heard_ms.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.heard_ns.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Nothing more is handed on; what comes is thrown away until the client hangs up.
