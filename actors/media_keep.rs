@@ -7,12 +7,15 @@ use crate::recorder::RecorderKeep;
 use aimg_domain::TrackId;
 use aimg_media_pump::StreamLease;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 #[derive(Default)]
 pub struct MediaKeep {
     pub tap: Option<TapMachine>,
+    /// Names of the snoops by their ids: AMI knows a channel by its name from the first moment, ARI only once it is in
+    /// its application.
+    pub names: Arc<Mutex<HashMap<String, String>>>,
     pub streams: BTreeMap<TrackId, Arc<StreamLease>>,
     /// The making that flows now.
     pub flowing: Option<u32>,

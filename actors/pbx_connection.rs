@@ -37,6 +37,8 @@ pub enum PbxConnectionMessage {
         look: Look,
     },
     LookAgain(Look),
+    /// Take our applications back.
+    Reclaim,
     Detach(Reply<()>),
 }
 
@@ -52,6 +54,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often what is left of ours is looked for.
 const REAP_TICKS: u64 = 60;
 const TRUTH: Duration = Duration::from_secs(10);
+/// After another connection took our applications: long enough that two who both believe do not fight in a loop.
+const RECLAIM: Duration = Duration::from_secs(5);
 const LEAVE: Duration = Duration::from_secs(2);
 
 pub struct PbxConnection {
@@ -168,7 +172,7 @@ impl PbxConnection {
             LinkEvent::Replaced { .. } => {
                 let why = "another connection took our Stasis application: a second node or installation uses this pbx entry";
                 self.note_ari(Some(why.into()), context);
-                // The newest connection wins on purpose: who is attached now is the owner.
+                context.remind(PbxConnectionMessage::Reclaim, RECLAIM);
             }
             LinkEvent::Down { reason, since } => self.lost(PbxState::Blind, since, reason, context),
             LinkEvent::Refused { reason, what_to_do, since } => self.lost(PbxState::Refused, since, format!("{reason}; {what_to_do}"), context),
@@ -405,6 +409,12 @@ impl Dispatch for PbxConnection {
                 }
             }
             PbxConnectionMessage::Objects { objects, look } => self.objects(objects, look),
+            PbxConnectionMessage::Reclaim => {
+                // This node holds the folder's lock: nobody else may own this pbx entry.
+                if let Some(commands) = self.handle.commands.read().as_ref() {
+                    commands.reclaim();
+                }
+            }
             PbxConnectionMessage::LookAgain(look) => {
                 if self.handle.taps_up.load(Ordering::Relaxed) {
                     self.look_for_objects(look, context);

@@ -12,11 +12,13 @@ use aimg_domain::link::AudioPolicy;
 use aimg_domain::pbx::TapFormat;
 use aimg_domain::{Timestamp, TrackId};
 use aimg_media_pump::StreamSpec;
+use aimg_pbx::ami::action::Action;
 use aimg_pbx::ari::AriChannel;
 use aimg_pbx::ari::request::{AudioDirection, ExternalMedia, HangupReason, Request, Snoop};
 use aimg_pbx_link::{PbxCommands, PbxError};
+use parking_lot::Mutex;
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -185,10 +187,10 @@ impl CallMedia {
 
     fn request(&self, id: RequestId, request: TapRequest) -> Result<(), ActorError> {
         let commands = self.handle_of_pbx()?.commands.read().clone();
-        let me = self.me().clone();
+        let (me, names) = (self.me().clone(), self.parts.keep.lock().names.clone());
         tokio::spawn(async move {
             let result = match commands {
-                Some(commands) => ask(&commands, &request).await,
+                Some(commands) => ask(&commands, &request, &names).await,
                 None => Err(TapFailure::Lost),
             };
             let _ = me.cast(CallMediaMessage::Replied { request: id, result });
@@ -267,29 +269,38 @@ impl CallMedia {
     }
 }
 
-async fn ask(commands: &PbxCommands, request: &TapRequest) -> Result<TapReply, TapFailure> {
-    if let TapRequest::ExternalMedia {
-        id,
-        app,
-        host,
-        format,
-        variables,
-    } = request
-    {
-        let media = ExternalMedia {
-            app: app.clone(),
-            channel_id: id.clone(),
-            external_host: host.to_string(),
-            format: format.asterisk_name().to_owned(),
-            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        };
-        let channel: AriChannel = commands.ask(&Request::external_media(&media), DEADLINE).await.map_err(failure)?;
-        let from = channel
-            .unicast_rtp_local()
-            .ok_or_else(|| TapFailure::Refused("the PBX did not say from where it sends".into()))?;
+type Names = Mutex<HashMap<String, String>>;
+
+async fn ask(commands: &PbxCommands, request: &TapRequest, names: &Names) -> Result<TapReply, TapFailure> {
+    match request {
+        TapRequest::CreateSnoop { id, .. } => {
+            let channel: AriChannel = commands.ask(&plain(request), DEADLINE).await.map_err(failure)?;
+            names.lock().insert(id.clone(), channel.name);
+            return Ok(TapReply::Done);
+        }
+        TapRequest::SetVariable { channel, name, value } => {
+            let known = names.lock().remove(channel);
+            if let Some(known) = known
+                && commands.ami(Action::setvar(&known, name, value), DEADLINE).await.is_ok()
+            {
+                return Ok(TapReply::Done);
+            }
+        }
+        _ => {}
+    }
+    let answer = commands.ari(&plain(request), DEADLINE).await.map_err(failure)?;
+    if let TapRequest::ExternalMedia { .. } = request {
+        let channel: AriChannel = answer.json().map_err(TapFailure::Refused)?;
+        let from = channel.unicast_rtp_local();
+        let from = from.ok_or_else(|| TapFailure::Refused("the PBX did not say from where it sends".into()))?;
         return Ok(TapReply::External { from });
     }
-    let request = match request {
+    Ok(TapReply::Done)
+}
+
+/// In ARI's words.
+fn plain(request: &TapRequest) -> Request {
+    match request {
         TapRequest::CreateSnoop { channel, id, spy, app } => Request::snoop(&Snoop {
             channel: channel.clone(),
             snoop_id: id.clone(),
@@ -303,9 +314,20 @@ async fn ask(commands: &PbxCommands, request: &TapRequest) -> Result<TapReply, T
         TapRequest::AddToBridge { bridge, channels } => Request::add_to_bridge(bridge, &channels.iter().map(String::as_str).collect::<Vec<_>>()),
         TapRequest::DeleteChannel { id } => Request::hangup(id, HangupReason::Normal),
         TapRequest::DeleteBridge { id } => Request::delete_bridge(id),
-        TapRequest::ExternalMedia { .. } => return Err(TapFailure::Lost),
-    };
-    commands.ari(&request, DEADLINE).await.map(|_| TapReply::Done).map_err(failure)
+        TapRequest::ExternalMedia {
+            id,
+            app,
+            host,
+            format,
+            variables,
+        } => Request::external_media(&ExternalMedia {
+            app: app.clone(),
+            channel_id: id.clone(),
+            external_host: host.to_string(),
+            format: format.asterisk_name().to_owned(),
+            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        }),
+    }
 }
 
 fn direction(spy: Spy) -> AudioDirection {

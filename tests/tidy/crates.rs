@@ -37,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("aimg-edge", &["domain", "wire", "store", "actors", "fanout", "dashboard", "recording"]),
     ("aimg-simulator", &["domain", "pbx", "media", "wire"]),
-    ("aimg-loadtest", &["domain", "pbx", "media", "wire"]),
+    ("aimg-loadtest", &["domain", "pbx", "media", "media-pump", "wire", "simulator"]),
     ("aimg-tests", &[]),
 ];
 

@@ -8,7 +8,11 @@ use aimg_domain::pbx::PbxState;
 use aimg_pbx::ari::event::What;
 use aimg_pbx::ari::{Application, Request};
 use std::sync::Arc;
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Between two looks whether the application is known.
+const REGISTERED: Duration = Duration::from_millis(50);
 
 /// Why one websocket ended.
 enum Ended {
@@ -103,9 +107,16 @@ async fn open(link: &Link, app: AriApp) -> Result<(AriSocket, Application), Ende
     let name = link.app_name(app);
     let deadlines = &link.config.deadlines;
     let socket = AriSocket::connect(access, &name, deadlines).await.map_err(Ended::Failed)?;
-    // Asked after the subscription: what changes from here on is in the events.
-    let asked = client.ask(&Request::application(&name), deadlines.answer).await;
-    asked.map(|application| (socket, application)).map_err(Ended::Failed)
+    // Asked after the subscription: what changes from here on is in the events. Asterisk answers the handshake a moment
+    // before it knows the application. A second connection now would be taken for another owner, so this one waits.
+    let until = Instant::now() + deadlines.subscribe;
+    loop {
+        match client.ask(&Request::application(&name), deadlines.answer).await {
+            Ok(application) => return Ok((socket, application)),
+            Err(PbxError::NotFound(_)) if Instant::now() < until => sleep(REGISTERED).await,
+            Err(error) => return Err(Ended::Failed(error)),
+        }
+    }
 }
 
 /// Within `overrun`; the consumer that takes nothing for so long costs the websocket, not our memory.
