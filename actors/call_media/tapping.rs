@@ -25,6 +25,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(5);
+/// By when Asterisk's CDR engine knows a new channel.
+const ENGINE_KNOWS: Duration = Duration::from_millis(30);
 /// How long an interruption lasts before anybody is told.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -283,6 +285,13 @@ async fn ask(commands: &PbxCommands, request: &TapRequest, names: &Names) -> Res
             if let Some(known) = known
                 && commands.ami(Action::setvar(&known, name, value), DEADLINE).await.is_ok()
             {
+                // The CDR engine learns of a new channel on a queue of its own and loses what is said of one it does not
+                // know yet (2 of 600 on 22): said once more.
+                let (commands, again) = (commands.clone(), Action::setvar(&known, name, value));
+                tokio::spawn(async move {
+                    tokio::time::sleep(ENGINE_KNOWS).await;
+                    let _ = commands.ami(again, DEADLINE).await;
+                });
                 return Ok(TapReply::Done);
             }
         }
