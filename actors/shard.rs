@@ -166,7 +166,11 @@ impl Shard {
         };
         // Being connected with just these settings: by the shard's own start, above all, for whose sake it was made. A second
         // connection right behind a first would take our own applications from ourselves.
-        if self.pbxs.get(id).is_some_and(|handle| handle.pbx == pbx && handle.status.read().state == PbxState::Connecting) {
+        if self
+            .pbxs
+            .get(id)
+            .is_some_and(|handle| handle.pbx == pbx && handle.status.read().state == PbxState::Connecting)
+        {
             for link in links {
                 self.apply_link(link, context).await?;
             }
