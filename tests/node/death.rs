@@ -73,7 +73,7 @@ async fn outlives(style: Style, script: CallScript) {
             let (lead, heard) = ear::trimmed(&part);
             places.push(ear::assert_is(&format!("{style:?} {track:?}"), heard, &voice) - lead as i64 - (from * 8000 / wav.rate as usize) as i64);
         }
-        assert!((places[0] - places[1]).abs() < 8 * 250, "both lie on one timeline: {places:?}");
+        assert!(ear::apart(places[0], places[1]) < 8 * 250, "both lie on one timeline: {places:?}");
     }
     let journal = rig.journal_of(&session).await;
     let names: Vec<&str> = journal.iter().filter_map(|event| event["event"].as_str()).collect();

@@ -5,6 +5,8 @@ use aimg_tests::audio::{RATE, at_8k, find};
 
 /// Longer than any call here, in seconds.
 const SECONDS: usize = 40;
+/// After so many samples a voice of the simulator says the same again.
+const AGAIN: usize = 13 * RATE as usize;
 const STEP: usize = RATE as usize / 2;
 const QUIET: f64 = 500.0;
 
@@ -31,12 +33,30 @@ pub fn alike(one: &[i16], other: &[i16]) -> f64 {
     if left == 0.0 || right == 0.0 { 0.0 } else { both / (left * right).sqrt() }
 }
 
-/// Where in `said` the stretch `heard` (8 kHz) begins: its loudest half second decides. `None`: it is nowhere.
+/// Where in `said` the stretch `heard` (8 kHz) begins. Its loudest half second finds what was said; a voice says the same again
+/// after a while, but in other turns: the whole stretch tells which time it was. `None`: it is nowhere.
 pub fn place(heard: &[i16], said: &[i16]) -> Option<i64> {
     let part = |n: usize| &heard[n * STEP..][..STEP];
     let loudest = (0..heard.len() / STEP).max_by(|&a, &b| loudness(part(a)).total_cmp(&loudness(part(b))))?;
     let found = find(part(loudest), said);
-    (found.correlation > 0.9).then(|| found.offset as i64 - (loudest * STEP) as i64)
+    if found.correlation <= 0.9 {
+        return None;
+    }
+    let any = found.offset as i64 - (loudest * STEP) as i64;
+    let times = (any.rem_euclid(AGAIN as i64) as usize..).step_by(AGAIN);
+    let fitting = times.take_while(|from| from + heard.len() <= said.len());
+    let difference = |from: &usize| {
+        let squares = heard.iter().zip(&said[*from..]).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
+        squares.sum::<f64>()
+    };
+    fitting.min_by(|a, b| difference(a).total_cmp(&difference(b))).map(|from| from as i64)
+}
+
+/// How far apart two places are, in samples. Places whose turns are alike too cannot be told from each other.
+pub fn apart(one: i64, other: i64) -> i64 {
+    let again = AGAIN as i64;
+    let forward = (one - other).rem_euclid(again);
+    forward.min(again - forward)
 }
 
 /// Asserts that `heard` (8 kHz) is one uninterrupted stretch of `said`, in one place from its begin to its end. The place.

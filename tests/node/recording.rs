@@ -26,7 +26,7 @@ fn assert_faithful(rig: &Rig, call: &CallView, wav: &Wav) {
         ear::assert_not(["left", "right"][n], heard, &voices[1 - n]);
         places.push(place);
     }
-    let apart = (places[0] - places[1]).abs();
+    let apart = ear::apart(places[0], places[1]);
     assert!(apart <= 8 * 120, "left and right are {apart} samples apart");
 }
 
@@ -101,7 +101,7 @@ async fn recording_on_command_pauses_as_silence_and_goes_on_in_its_place() {
         let first = ear::assert_is("before the pause", heard, voice) - lead as i64;
         let (lead, heard) = ear::trimmed(&after);
         let second = ear::assert_is("after the pause", heard, voice) - lead as i64 - ((from + samples / 2) * 8000 / rate) as i64;
-        assert!((first - second).abs() <= 8, "the pause is as long as it was: {first} and {second}");
+        assert!(ear::apart(first, second) <= 8, "the pause is as long as it was: {first} and {second}");
     }
     rig.hang_up(call.id, &session).await;
     events.until(SOON, "the end", |event| event["event"] == "call.ended").await;

@@ -11,6 +11,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 pub async fn run(given: &cli::Calls) -> Result<(), String> {
     let client = Client::new(&given.reach)?;
+    // Known before the list is made: what happens between it and the subscription is told then.
+    let from = if given.follow { Some(newest(&client).await?) } else { None };
     let page = client.get("call-sessions?status=active&page_size=200").await?;
     let calls = page["results"].as_array().cloned().unwrap_or_default();
     if given.json && !given.follow {
@@ -20,8 +22,8 @@ pub async fn run(given: &cli::Calls) -> Result<(), String> {
     for call in &calls {
         say(if given.json { call.to_string() } else { line(call) });
     }
-    if given.follow {
-        return follow(&client, given.json).await;
+    if let Some(from) = from {
+        return follow(&client, given.json, from).await;
     }
     say(format!("{} calls in progress", calls.len()));
     Ok(())
@@ -61,13 +63,21 @@ pub fn event_line(push: &Value) -> String {
     line
 }
 
-async fn follow(client: &Client, json: bool) -> Result<(), String> {
+/// Position of the newest event; the beginning where there is none.
+async fn newest(client: &Client) -> Result<Value, String> {
+    let page = client.get("events?page_size=1").await?;
+    let last = &page["results"][0];
+    Ok(json!({ "epoch": last["epoch"].as_u64().unwrap_or(0), "offset": last["offset"].as_u64().unwrap_or(0) }))
+}
+
+async fn follow(client: &Client, json: bool, from: Value) -> Result<(), String> {
     let mut wait = Duration::from_millis(250);
-    let mut position: Option<Value> = None;
+    let mut position = from;
+    let mut subscribed = false;
     loop {
-        match follow_once(client, json, &mut position).await {
+        match follow_once(client, json, &mut position, &mut subscribed).await {
             Ok(()) => wait = Duration::from_millis(250),
-            Err(error) if position.is_none() => return Err(error),
+            Err(error) if !subscribed => return Err(error),
             Err(error) => eprintln!("aimg: connection lost ({error}), trying again"),
         }
         tokio::time::sleep(wait).await;
@@ -76,7 +86,7 @@ async fn follow(client: &Client, json: bool) -> Result<(), String> {
 }
 
 /// One connection, from subscribing to its end. `position` is where to go on after it.
-async fn follow_once(client: &Client, json: bool, position: &mut Option<Value>) -> Result<(), String> {
+async fn follow_once(client: &Client, json: bool, position: &mut Value, subscribed: &mut bool) -> Result<(), String> {
     let me = client.get("users/me").await?;
     let tenant = me["tenant_id"].as_str().ok_or("the node did not say whose token this is")?.to_owned();
     let (url, bearer) = client.websocket("/ws");
@@ -85,10 +95,7 @@ async fn follow_once(client: &Client, json: bool, position: &mut Option<Value>) 
         .headers_mut()
         .insert("authorization", bearer.parse().map_err(|_| "the token has characters that no header takes")?);
     let (mut socket, _) = tokio_tungstenite::connect_async(request).await.map_err(|error| error.to_string())?;
-    let mut subscribe = json!({ "topic": format!("tenant:{tenant}:calls") });
-    if let Some(position) = position {
-        subscribe["recover"] = position.clone();
-    }
+    let subscribe = json!({ "topic": format!("tenant:{tenant}:calls"), "recover": position.clone() });
     let command = json!({ "id": 1, "subscribe": subscribe });
     socket.send(Message::text(command.to_string())).await.map_err(|error| error.to_string())?;
     while let Some(message) = socket.next().await {
@@ -99,11 +106,14 @@ async fn follow_once(client: &Client, json: bool, position: &mut Option<Value>) 
         if let Some(error) = push.get("error") {
             return Err(error.to_string());
         }
-        if push.get("epoch").is_some() {
-            *position = Some(json!({ "epoch": push["epoch"], "offset": push["offset"] }));
+        *subscribed = true;
+        // The answer to the subscription has what was missed.
+        let missed = push["publications"].as_array().into_iter().flatten();
+        for event in missed.chain(push.get("event").is_some().then_some(&push)) {
+            say(if json { event.to_string() } else { event_line(event) });
         }
-        if push.get("event").is_some() {
-            say(if json { push.to_string() } else { event_line(&push) });
+        if push.get("epoch").is_some() {
+            *position = json!({ "epoch": push["epoch"], "offset": push["offset"] });
         }
     }
     Err("closed by the node".into())
