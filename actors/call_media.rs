@@ -67,6 +67,8 @@ pub struct CallMedia {
     /// Listeners that wait for audio to flow.
     waiting: Vec<Reply<Result<LiveAudio, Fault>>>,
     wake: Option<tokio::task::AbortHandle>,
+    /// What was to be tapped when the link's budget was used up.
+    beyond_budget: Option<(Vec<TapLeg>, TapMode)>,
     recorder_finished: bool,
     tap_ended: bool,
 }
@@ -90,6 +92,7 @@ impl CallMedia {
             recorder: None,
             waiting: Vec::new(),
             wake: None,
+            beyond_budget: None,
             recorder_finished: false,
             tap_ended: false,
         })
@@ -115,6 +118,7 @@ impl CallMedia {
             match self.take_slot() {
                 Ok(slot) => self.parts.keep.lock().slot = Some(slot),
                 Err(why) => {
+                    self.beyond_budget = Some((legs, mode));
                     self.refused(&why);
                     return Ok(());
                 }
@@ -139,6 +143,8 @@ impl CallMedia {
         self.report(MediaReport::Refused { why: why.to_owned() });
         for reply in std::mem::take(&mut self.waiting) {
             reply.send(Err(Fault::not_possible(why)));
+            // Nobody hears: the next who asks is a new reason to try.
+            self.unlisten();
         }
         if let Some(recorder) = &self.recorder {
             let _ = recorder.cast(RecorderMessage::NoAudio { why: why.to_owned() });
@@ -148,6 +154,10 @@ impl CallMedia {
 
     /// A tap that was given up, while the call is still to be heard.
     async fn try_again(&mut self, context: &mut Context<Self>) -> Result<(), ActorError> {
+        let never_made = self.parts.keep.lock().tap.is_none();
+        if let Some((legs, mode)) = self.beyond_budget.take().filter(|_| never_made) {
+            return self.start(legs, mode, false, context).await;
+        }
         let legs = {
             let keep = self.parts.keep.lock();
             let refused = keep.tap.as_ref().filter(|tap| tap.state().phase == TapPhase::Refused);

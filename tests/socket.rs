@@ -229,6 +229,15 @@ impl AudioSocket {
         crate::eventually(Duration::from_secs(30), "the audio can be had", || AudioSocket::announced_at(api, &path)).await
     }
 
+    /// Asks once, whatever comes: for what is to be refused.
+    pub async fn ask(api: &Api, call: &str) -> AudioSocket {
+        let path = format!("/ws/audio/stream/{call}");
+        AudioSocket {
+            stream: connect(api, &path).await.expect("the handshake"),
+            tracks: Vec::new(),
+        }
+    }
+
     async fn announced_at(api: &Api, path: &str) -> Result<AudioSocket, String> {
         let mut socket = AudioSocket {
             stream: connect(api, path).await?,

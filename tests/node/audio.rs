@@ -119,7 +119,7 @@ async fn where_no_audio_is_to_be_had_the_reason_is_told() {
     )
     .await;
     let (_, session) = rig.place_up(CallScript::inbound("0301234567", "1001")).await;
-    let refused = AudioSocket::open(&rig.api, &session).await.closed(SOON).await.expect("a close frame");
+    let refused = AudioSocket::ask(&rig.api, &session).await.closed(SOON).await.expect("a close frame");
     assert_eq!(refused.0, NOT_AVAILABLE, "{refused:?}");
     assert!(refused.1.contains("policy"), "{refused:?}");
     assert_eq!(rig.sim.stats().streams, 0);
@@ -139,12 +139,12 @@ async fn a_tap_beyond_the_budget_is_refused_and_possible_again_when_one_is_free(
     let (_, two) = rig.place_up(CallScript::inbound("0301234568", "1002")).await;
     let mut first = AudioSocket::open(&rig.api, &one).await;
     first.listen(&["caller"], 200, SOON).await;
-    let refused = AudioSocket::open(&rig.api, &two).await.closed(SOON).await.expect("a close frame");
+    let refused = AudioSocket::ask(&rig.api, &two).await.closed(SOON).await.expect("a close frame");
     assert_eq!(refused.0, NOT_AVAILABLE, "{refused:?}");
     assert!(refused.1.contains("budget of 1"), "{refused:?}");
     first.close().await;
     eventually(SOON, "the slot is free again", || async {
-        let mut second = AudioSocket::open(&rig.api, &two).await;
+        let mut second = AudioSocket::ask(&rig.api, &two).await;
         match tokio::time::timeout(Duration::from_millis(1500), second.closed(SOON)).await {
             Err(_) => Ok(()),
             Ok(closed) => Err(format!("{closed:?}")),

@@ -104,7 +104,7 @@ fn every_followed_event_of_both_versions_becomes_a_fact_at_asterisks_own_time() 
             }
         }
     }
-    assert_eq!(seen.len(), 27, "every kind is in the captures: {seen:?}");
+    assert_eq!(seen.len(), 26, "every kind is in the captures: {seen:?}");
 }
 
 #[test]
