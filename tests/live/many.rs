@@ -13,7 +13,7 @@ async fn three_hundred_short_calls_leave_nothing_behind(version: &str) {
     let scene = Scene::with(version, "legs", "never").await;
     let before = actors(&scene).await;
     let mut callee = Phone::answer(&scene.asterisk, &["--calls", "300", "--ring", "50"]).await;
-    let mut caller = Phone::call(&scene.asterisk, "200", &["--calls", "300", "--rate", "8", "--talk", "400"]);
+    let mut caller = Phone::call(&scene.asterisk, "200", &["--calls", "300", "--rate", "8", "--talk", "1500"]);
     caller.done(Duration::from_secs(300)).await;
     callee.done(LATER).await;
 
