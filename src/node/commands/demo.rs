@@ -41,7 +41,7 @@ pub async fn run(given: cli::Demo) -> Result<(), String> {
         data: folder.path.clone(),
         tenant: None,
     })?;
-    attach(&client, &simulator).await?;
+    attach(&client, &simulator, given.calls).await?;
     announce(&given, &node, &client, &password);
     let following = follow(&client, !given.json);
     let ended = async {
@@ -57,8 +57,8 @@ pub async fn run(given: cli::Demo) -> Result<(), String> {
         () = node.ended() => Err("the supervision tree ended".to_owned()),
         error = following => Err(error),
     };
-    simulator.shutdown();
     node.stop(Duration::from_secs(10)).await;
+    simulator.shutdown();
     drop(folder);
     result
 }
@@ -108,7 +108,7 @@ async fn simulator(given: &cli::Demo) -> Result<SimHandle, String> {
 }
 
 /// Once a data folder: a second demo on it moves the pbx to where its simulator listens now.
-async fn attach(client: &Client, simulator: &SimHandle) -> Result<(), String> {
+async fn attach(client: &Client, simulator: &SimHandle, calls: usize) -> Result<(), String> {
     let config = &simulator.config;
     let (Some(manager), Some(ari)) = (config.ami_users.first(), config.ari_users.first()) else {
         return Err("the simulator has no accounts".into());
@@ -128,7 +128,7 @@ async fn attach(client: &Client, simulator: &SimHandle) -> Result<(), String> {
         client.patch(&format!("pbxs/{id}"), &pbx).await?;
         return Ok(());
     }
-    let link = json!({ "pbx": pbx, "claims": { "match": "all" }, "audio": "legs", "recording": "on_demand" });
+    let link = json!({ "pbx": pbx, "claims": { "match": "all" }, "audio": "legs", "recording": "on_demand", "tap_budget": calls + 50 });
     client.post("pbx-links", &link).await.map(drop)
 }
 
