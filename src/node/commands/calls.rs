@@ -6,8 +6,10 @@ use crate::client::Client;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 pub async fn run(given: &cli::Calls) -> Result<(), String> {
     let client = Client::new(&given.reach)?;
@@ -87,17 +89,7 @@ async fn follow(client: &Client, json: bool, from: Value) -> Result<(), String> 
 
 /// One connection, from subscribing to its end. `position` is where to go on after it.
 async fn follow_once(client: &Client, json: bool, position: &mut Value, subscribed: &mut bool) -> Result<(), String> {
-    let me = client.get("users/me").await?;
-    let tenant = me["tenant_id"].as_str().ok_or("the node did not say whose token this is")?.to_owned();
-    let (url, bearer) = client.websocket("/ws");
-    let mut request = url.into_client_request().map_err(|error| error.to_string())?;
-    request
-        .headers_mut()
-        .insert("authorization", bearer.parse().map_err(|_| "the token has characters that no header takes")?);
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.map_err(|error| error.to_string())?;
-    let subscribe = json!({ "topic": format!("tenant:{tenant}:calls"), "recover": position.clone() });
-    let command = json!({ "id": 1, "subscribe": subscribe });
-    socket.send(Message::text(command.to_string())).await.map_err(|error| error.to_string())?;
+    let mut socket = subscribe(client, Some(position.clone())).await?;
     while let Some(message) = socket.next().await {
         let Message::Text(text) = message.map_err(|error| error.to_string())? else {
             continue;
@@ -117,4 +109,23 @@ async fn follow_once(client: &Client, json: bool, position: &mut Value, subscrib
         }
     }
     Err("closed by the node".into())
+}
+
+/// A websocket with the caller's tenant's calls subscribed, from `recover` on where it is given.
+pub async fn subscribe(client: &Client, recover: Option<Value>) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, String> {
+    let me = client.get("users/me").await?;
+    let tenant = me["tenant_id"].as_str().ok_or("the node did not say whose token this is")?;
+    let (url, bearer) = client.websocket("/ws");
+    let mut request = url.into_client_request().map_err(|error| error.to_string())?;
+    request
+        .headers_mut()
+        .insert("authorization", bearer.parse().map_err(|_| "the token has characters that no header takes")?);
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.map_err(|error| error.to_string())?;
+    let mut subscribe = json!({ "topic": format!("tenant:{tenant}:calls") });
+    if let Some(recover) = recover {
+        subscribe["recover"] = recover;
+    }
+    let command = json!({ "id": 1, "subscribe": subscribe });
+    socket.send(Message::text(command.to_string())).await.map_err(|error| error.to_string())?;
+    Ok(socket)
 }

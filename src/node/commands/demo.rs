@@ -1,6 +1,6 @@
 //! `aimg demo`: a node with embedded storage and a simulated PBX, calls flowing.
 
-use super::calls::event_line;
+use super::calls::{event_line, subscribe};
 use super::say;
 use crate::boot::{self, Node};
 use crate::cli;
@@ -8,12 +8,11 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::telemetry;
 use aimg_simulator::{SimConfig, SimHandle, Simulator};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const EMAIL: &str = "demo@example.org";
 
@@ -157,14 +156,7 @@ async fn follow(client: &Client, print: bool) -> String {
 }
 
 async fn follow_or_fail(client: &Client) -> Result<(), String> {
-    let me = client.get("users/me").await?;
-    let topic = format!("tenant:{}:calls", me["tenant_id"].as_str().unwrap_or_default());
-    let (url, bearer) = client.websocket("/ws");
-    let mut request = url.into_client_request().map_err(|error| error.to_string())?;
-    request.headers_mut().insert("authorization", bearer.parse().map_err(|_| "token")?);
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.map_err(|error| error.to_string())?;
-    let command = json!({ "id": 1, "subscribe": { "topic": topic } });
-    socket.send(Message::text(command.to_string())).await.map_err(|error| error.to_string())?;
+    let mut socket = subscribe(client, None).await?;
     while let Some(message) = socket.next().await {
         let Message::Text(text) = message.map_err(|error| error.to_string())? else {
             continue;
