@@ -2,6 +2,7 @@
 //! actors, and answers listeners. Packets never come through here.
 
 mod quality;
+mod quiet;
 mod tapping;
 
 use crate::audio_stream::AudioStream;

@@ -20,6 +20,8 @@ pub struct PbxHandle {
     pub status: RwLock<PbxStatus>,
     /// The websocket of the taps is open: what we make is told.
     pub taps_up: AtomicBool,
+    /// Its CDR engine knew a channel of ours when it was last asked.
+    pub keeps_cdrs: Arc<AtomicBool>,
     pub directory: SharedDirectory,
     pub connection: Address<PbxConnectionMessage>,
     links: RwLock<HashMap<PbxLinkId, Arc<LinkEntry>>>,
@@ -32,6 +34,7 @@ impl PbxHandle {
             commands: RwLock::new(None),
             status: RwLock::new(status),
             taps_up: AtomicBool::new(false),
+            keeps_cdrs: Arc::new(AtomicBool::new(true)),
             directory,
             connection,
             links: RwLock::default(),

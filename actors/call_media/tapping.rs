@@ -1,5 +1,6 @@
 //! The tap's machine and the world: its effects carried out, what comes back fed in.
 
+use super::quiet::quiet;
 use super::{CallMedia, CallMediaMessage};
 use crate::audio_stream::AudioStream;
 use crate::call_session::CallSessionMessage;
@@ -12,7 +13,6 @@ use aimg_domain::link::AudioPolicy;
 use aimg_domain::pbx::TapFormat;
 use aimg_domain::{Timestamp, TrackId};
 use aimg_media_pump::StreamSpec;
-use aimg_pbx::ami::action::Action;
 use aimg_pbx::ari::AriChannel;
 use aimg_pbx::ari::request::{AudioDirection, ExternalMedia, HangupReason, Request, Snoop};
 use aimg_pbx_link::{PbxCommands, PbxError};
@@ -21,12 +21,10 @@ use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const DEADLINE: Duration = Duration::from_secs(5);
-/// By when Asterisk's CDR engine knows a new channel.
-const ENGINE_KNOWS: Duration = Duration::from_millis(30);
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// How long an interruption lasts before anybody is told.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -188,11 +186,12 @@ impl CallMedia {
     }
 
     fn request(&self, id: RequestId, request: TapRequest) -> Result<(), ActorError> {
-        let commands = self.handle_of_pbx()?.commands.read().clone();
+        let handle = self.handle_of_pbx()?;
+        let (commands, keeps_cdrs) = (handle.commands.read().clone(), handle.keeps_cdrs.clone());
         let (me, names) = (self.me().clone(), self.parts.keep.lock().names.clone());
         tokio::spawn(async move {
             let result = match commands {
-                Some(commands) => ask(&commands, &request, &names).await,
+                Some(commands) => ask(&commands, &request, &names, &keeps_cdrs).await,
                 None => Err(TapFailure::Lost),
             };
             let _ = me.cast(CallMediaMessage::Replied { request: id, result });
@@ -273,7 +272,7 @@ impl CallMedia {
 
 type Names = Mutex<HashMap<String, String>>;
 
-async fn ask(commands: &PbxCommands, request: &TapRequest, names: &Names) -> Result<TapReply, TapFailure> {
+async fn ask(commands: &PbxCommands, request: &TapRequest, names: &Names, keeps_cdrs: &Arc<AtomicBool>) -> Result<TapReply, TapFailure> {
     match request {
         TapRequest::CreateSnoop { id, .. } => {
             let channel: AriChannel = commands.ask(&plain(request), DEADLINE).await.map_err(failure)?;
@@ -281,19 +280,17 @@ async fn ask(commands: &PbxCommands, request: &TapRequest, names: &Names) -> Res
             return Ok(TapReply::Done);
         }
         TapRequest::SetVariable { channel, name, value } => {
-            let known = names.lock().remove(channel);
+            let known = names.lock().get(channel).cloned();
             if let Some(known) = known
-                && commands.ami(Action::setvar(&known, name, value), DEADLINE).await.is_ok()
+                && quiet(commands.clone(), keeps_cdrs.clone(), known, (*name).to_owned(), (*value).to_owned())
+                    .await
+                    .is_ok()
             {
-                // The CDR engine learns of a new channel on a queue of its own and loses what is said of one it does not
-                // know yet (2 of 600 on 22): said once more.
-                let (commands, again) = (commands.clone(), Action::setvar(&known, name, value));
-                tokio::spawn(async move {
-                    tokio::time::sleep(ENGINE_KNOWS).await;
-                    let _ = commands.ami(again, DEADLINE).await;
-                });
                 return Ok(TapReply::Done);
             }
+        }
+        TapRequest::DeleteChannel { id } => {
+            names.lock().remove(id);
         }
         _ => {}
     }

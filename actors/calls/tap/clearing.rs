@@ -1,5 +1,6 @@
 //! Deleting what was made, and what may have been.
 
+use super::making::QUIET;
 use super::state::{About, Debris, Object, Step};
 use super::{RequestId, STEP_DEADLINE, TapFailure, TapMachine, TapReply, TapRequest};
 use aimg_domain::Timestamp;
@@ -8,6 +9,14 @@ use std::time::Duration;
 const RETRY: Duration = Duration::from_secs(1);
 /// Deletions of one object; what survives them is the reaper's (lower epoch, not adopted).
 const TRIES: u32 = 10;
+
+fn hush(object: &Object) -> TapRequest {
+    TapRequest::SetVariable {
+        channel: object.id().to_owned(),
+        name: QUIET.0,
+        value: QUIET.1,
+    }
+}
 
 impl TapMachine {
     /// Everything of the present making becomes debris, the last made first.
@@ -24,9 +33,10 @@ impl TapMachine {
                 let asked = making.filter(|(_, pending)| pending.deadline.is_some()).map(|(id, _)| *id);
                 let sure = making.is_none() && track.step != Step::Stream;
                 self.state.debris.push(Debris {
-                    object,
                     tries: 0,
                     sure,
+                    loud: track.is_loud() && object.id() == track.snoop,
+                    object,
                     asked,
                     due: Some(now).filter(|_| asked.is_none()),
                 });
@@ -53,6 +63,7 @@ impl TapMachine {
                         }
                     }
                     None => self.state.debris.push(Debris {
+                        loud: object.id().ends_with("-snoop"),
                         object,
                         tries: 0,
                         sure,
@@ -75,15 +86,35 @@ impl TapMachine {
             if debris.asked.is_some() || debris.due.is_none_or(|due| due > now) {
                 continue;
             }
+            let object = debris.object.clone();
+            if debris.loud {
+                debris.due = None;
+                let asked = self.ask(hush(&object), About::Hush(object), now.plus(STEP_DEADLINE));
+                self.state.debris[index].asked = Some(asked);
+                continue;
+            }
             debris.tries += 1;
             debris.due = None;
-            let object = debris.object.clone();
             let request = match &object {
                 Object::Channel(id) => TapRequest::DeleteChannel { id: id.clone() },
                 Object::Bridge(id) => TapRequest::DeleteBridge { id: id.clone() },
             };
             let asked = self.ask(request, About::Delete(object), now.plus(STEP_DEADLINE));
             self.state.debris[index].asked = Some(asked);
+        }
+    }
+
+    /// Said, or it cannot be said: now it may go.
+    pub(super) fn hushed(&mut self, object: &Object, request: RequestId, now: Timestamp) {
+        let known = self
+            .state
+            .debris
+            .iter_mut()
+            .find(|debris| debris.object == *object && debris.asked == Some(request));
+        if let Some(debris) = known {
+            debris.loud = false;
+            debris.asked = None;
+            debris.due = Some(now);
         }
     }
 
@@ -120,6 +151,10 @@ impl TapMachine {
             About::Delete(object) => {
                 self.pending.remove(&request);
                 self.deleted(&object, request, &Err(TapFailure::Lost), now);
+            }
+            About::Hush(object) => {
+                self.pending.remove(&request);
+                self.hushed(&object, request, now);
             }
             // The wait of the track ends the making; here only what is debris already.
             About::Step { makes, .. } => {

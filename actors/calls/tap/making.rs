@@ -9,7 +9,7 @@ use aimg_pbx::object::ObjectId;
 use std::net::SocketAddr;
 
 /// Without it each tap is two or three rows in the PBX's own CDRs.
-const QUIET: (&str, &str) = ("CDR_PROP(disable)", "1");
+pub(super) const QUIET: (&str, &str) = ("CDR_PROP(disable)", "1");
 
 /// The caller's leg, else the one that has lived longest.
 fn choose(legs: &[TapLeg]) -> Option<&TapLeg> {
@@ -172,6 +172,7 @@ impl TapMachine {
     pub(super) fn reply(&mut self, request: RequestId, result: Result<TapReply, TapFailure>, now: Timestamp) {
         let Some(pending) = self.pending.remove(&request) else { return };
         match pending.about {
+            About::Hush(object) => self.hushed(&object, request, now),
             About::Delete(object) => self.deleted(&object, request, &result, now),
             About::Step { n, track, step, makes } => {
                 let current = n == self.state.n

@@ -99,6 +99,7 @@ impl TapMachine {
                 Object::Channel(id.clone())
             };
             self.state.debris.push(Debris {
+                loud: id.ends_with("-snoop"),
                 object,
                 tries: 0,
                 sure: true,

@@ -106,6 +106,9 @@ pub struct Debris {
     pub tries: u32,
     /// Whether it is known to have been made: if not, a 404 may only mean *not yet*.
     pub sure: bool,
+    /// A snoop that is still in the PBX's CDRs: kept out of them before it is deleted.
+    #[serde(default)]
+    pub loud: bool,
     /// A request about it is on its way: its making, or its deletion.
     #[serde(skip)]
     pub asked: Option<RequestId>,
@@ -146,6 +149,8 @@ pub(super) enum About {
         step: Step,
         makes: Option<Object>,
     },
+    /// Keeping a snoop that is to be deleted out of the PBX's CDRs.
+    Hush(Object),
     Delete(Object),
 }
 
@@ -163,6 +168,11 @@ impl Track {
             objects.push(Object::Channel(self.snoop.clone()));
         }
         objects
+    }
+
+    /// Its snoop is there, or being made, and not yet known to be kept out of the PBX's CDRs.
+    pub fn is_loud(&self) -> bool {
+        matches!(self.step, Step::Snoop | Step::Quiet)
     }
 
     pub fn has(&self, object: &str) -> bool {

@@ -47,6 +47,10 @@ struct Model {
     now: Timestamp,
     legs: BTreeSet<String>,
     objects: BTreeSet<String>,
+    /// Kept out of the PBX's CDRs.
+    quiet: BTreeSet<String>,
+    /// An answer was lost or late, or refused: a snoop may not have been quieted, and nobody can know.
+    faulty: bool,
     /// Requests that reached nobody yet, and replies and events that were not delivered yet.
     requests: Vec<(u64, TapRequest)>,
     inputs: Vec<TapInput>,
@@ -64,6 +68,8 @@ impl Model {
             now: Timestamp(0),
             legs: ["caller", "callee"].map(str::to_owned).into(),
             objects: BTreeSet::new(),
+            quiet: BTreeSet::new(),
+            faulty: false,
             requests: Vec::new(),
             inputs: Vec::new(),
             ports: BTreeMap::new(),
@@ -131,13 +137,21 @@ impl Model {
                 })
             }
             TapRequest::CreateBridge { id } => make(self, id),
-            TapRequest::SetVariable { channel, .. } => self.need(&[channel]),
+            TapRequest::SetVariable { channel, .. } => {
+                self.need(&[channel])?;
+                self.quiet.insert(channel.clone());
+                Ok(TapReply::Done)
+            }
             TapRequest::AddToBridge { bridge, channels } => {
                 let mut all = vec![bridge];
                 all.extend(channels);
                 self.need(&all)
             }
-            TapRequest::DeleteChannel { id } | TapRequest::DeleteBridge { id } => remove(self, id),
+            TapRequest::DeleteChannel { id } | TapRequest::DeleteBridge { id } => {
+                let loud = id.ends_with("-snoop") && self.objects.contains(id) && !self.quiet.contains(id);
+                assert!(self.faulty || !loud, "{id} leaves a row in the PBX's CDRs");
+                remove(self, id)
+            }
         }
     }
 
@@ -460,6 +474,7 @@ fn any_move() -> impl Strategy<Value = Move> {
 
 impl Model {
     fn make_move(&mut self, step: Move) {
+        self.faulty |= matches!(step, Move::Fail(_) | Move::Lose(..) | Move::Sleep | Move::LinkDown | Move::Restart);
         match step {
             Move::Deliver(n) if !self.inputs.is_empty() => {
                 let input = self.inputs.remove(n % self.inputs.len());

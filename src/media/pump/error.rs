@@ -6,9 +6,6 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum PumpError {
-    /// Another live (or resting) stream is fed from this source. Take a port of its own.
-    #[error("{0} already feeds another stream")]
-    KeyTaken(SocketAddr),
     /// The stored port could not be bound again: the tap has to be made again.
     #[error("cannot bind {address} again: {source}")]
     PortTaken { address: SocketAddr, source: io::Error },

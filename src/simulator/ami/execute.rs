@@ -206,11 +206,12 @@ impl Switch {
             }
             "Getvar" if text("Variable").is_empty() => to.error("No variable specified"),
             "Getvar" => {
-                let value = self
-                    .channels
-                    .get(&id)
-                    .and_then(|channel| channel.vars.get(text("Variable")).cloned())
-                    .unwrap_or_default();
+                let vars = self.channels.get(&id).map(|channel| &channel.vars);
+                let value = match text("Variable") {
+                    // Its CDR engine knows every channel at once.
+                    "CDR(start)" => "1970-01-01 00:00:00".to_owned(),
+                    variable => vars.and_then(|vars| vars.get(variable).cloned()).unwrap_or_default(),
+                };
                 to.success(&[("Variable", text("Variable")), ("Value", &value)]);
             }
             "PlayDTMF" => self.ami_dtmf(&id, to),

@@ -91,6 +91,8 @@ impl State {
         (key, self.leases)
     }
 
+    /// A PBX that gives an address to a new stream has taken it from the one before, of which we may not have heard yet:
+    /// its channel's end comes by another way. So the newest word counts.
     pub(super) fn expect_from(&mut self, key: &StreamKey, lease: u64, source: SocketAddr) -> Result<(), PumpError> {
         let stream = self.streams.get_mut(key).filter(|stream| stream.lease == lease).ok_or(PumpError::Gone)?;
         if stream.source == Some(source) {
@@ -100,9 +102,6 @@ impl State {
             // Where packets really come from is learned: the port may be rewritten on the way.
             stream.socket.pin(None);
         } else {
-            if stream.socket.table().by_source.contains_key(&source) {
-                return Err(PumpError::KeyTaken(source));
-            }
             let (before, slot) = (stream.source, stream.slot.clone());
             stream.socket.change(|table| {
                 if let Some(before) = before {
@@ -115,7 +114,20 @@ impl State {
         if stream.source.replace(source).is_some() {
             stream.slot.expect_new_sender();
         }
+        let socket = stream.socket.clone();
+        self.displace(key, &socket, source);
         Ok(())
+    }
+
+    /// Whoever else was expected from there hears nothing until told of another source.
+    fn displace(&mut self, by: &StreamKey, socket: &Arc<MediaSocket>, source: SocketAddr) {
+        for (key, stream) in &mut self.streams {
+            if key != by && stream.source == Some(source) && Arc::ptr_eq(&stream.socket, socket) {
+                stream.source = None;
+                stream.slot.set_source(None);
+                stream.slot.expect_new_sender();
+            }
+        }
     }
 
     /// The lease was dropped.
